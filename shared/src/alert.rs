@@ -1,0 +1,268 @@
+//! Alerts: one crossing of one threshold in one period, and how a budget's state moves between them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::budget::{Budget, BudgetScope, Limit};
+use crate::id::BudgetName;
+use crate::money::Usd;
+use crate::totals::Totals;
+use crate::window::{Period, Range, Zone};
+
+/// What an alert says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertKind {
+    /// Spend reached the threshold.
+    Threshold,
+    /// Spend fell back below it, by a correction.
+    Recovered,
+}
+
+/// One version of a budget in one period: what alert state is kept for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct StateKey {
+    /// Which budget.
+    pub budget: BudgetName,
+    /// Which version of it.
+    pub version: u64,
+    /// The period's start in Unix seconds.
+    pub period_start: i64,
+}
+
+/// Where one threshold stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThresholdState {
+    /// The number of crossings so far.
+    pub episode: u32,
+    /// Whether the last one still stands.
+    pub standing: bool,
+}
+
+/// Where a budget's thresholds stand in a period.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertState {
+    /// Counts the writes; a write is conditional on the revision it read.
+    pub revision: u64,
+    /// By percentage.
+    pub thresholds: BTreeMap<u32, ThresholdState>,
+}
+
+/// A step from one state to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// Which threshold, in percent.
+    pub percent: u32,
+    /// Which crossing of it, from 1.
+    pub episode: u32,
+    /// Crossed, or fallen back.
+    pub kind: AlertKind,
+}
+
+impl AlertState {
+    /// The transitions that `totals` ask for, and the state after them. Pure: the same input, the same ids.
+    pub fn advance(&self, budget: &Budget, totals: &Totals) -> (AlertState, Vec<Transition>) {
+        let mut next = self.clone();
+        let mut transitions = Vec::new();
+        for percent in &budget.spec.thresholds {
+            let reached = budget.spec.limit.reached(*percent, totals);
+            let state = next.thresholds.entry(*percent).or_default();
+            if reached == state.standing {
+                continue;
+            }
+            state.standing = reached;
+            let kind = if reached {
+                state.episode += 1;
+                AlertKind::Threshold
+            } else {
+                AlertKind::Recovered
+            };
+            transitions.push(Transition { percent: *percent, episode: state.episode, kind });
+        }
+        if !transitions.is_empty() {
+            next.revision += 1;
+        }
+        (next, transitions)
+    }
+}
+
+/// Whether an alert has reached its receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// Not known to have arrived; it is sent again.
+    Pending,
+    /// Arrived at least once.
+    Delivered,
+}
+
+/// A part of the spend, by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contributor {
+    /// What is named: `agent`, `task` or `model`.
+    pub dimension: String,
+    /// Its name; empty where none was stated.
+    pub name: String,
+    /// Its known cost; none where nothing of it is priced.
+    pub spend_usd: Option<Usd>,
+    /// Its tokens.
+    pub tokens: i128,
+}
+
+/// The record of one crossing, or of its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    /// Its identity as a string; every delivery carries it, so that a receiver can drop repeats.
+    pub id: String,
+    /// Which budget.
+    pub budget: BudgetName,
+    /// Which version of it.
+    pub budget_version: u64,
+    /// What is limited.
+    pub scope: BudgetScope,
+    /// Crossed, or fallen back.
+    pub kind: AlertKind,
+    /// Of the limit.
+    pub threshold_percent: u32,
+    /// Which crossing of this threshold in this period, from 1.
+    pub episode: u32,
+    /// Per what.
+    pub period: Period,
+    /// First instant of the period.
+    pub period_start: Timestamp,
+    /// First instant after it.
+    pub period_end: Timestamp,
+    /// The zone whose calendar the period follows.
+    pub timezone: Zone,
+    /// Known cost at the decision; none where nothing was priced.
+    pub spend_usd: Option<Usd>,
+    /// Tokens at the decision.
+    pub spend_tokens: i128,
+    /// Tokens whose cost is unknown, which `spend_usd` leaves out.
+    pub unpriced_tokens: i128,
+    /// The limit, if it is in dollars.
+    pub limit_usd: Option<Usd>,
+    /// The limit, if it is in tokens.
+    pub limit_tokens: Option<u64>,
+    /// Whether the period was over: a late event, or a correction.
+    pub late: bool,
+    /// The largest parts of the spend, at most three.
+    pub top: Vec<Contributor>,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// Whether it has arrived.
+    pub state: Delivery,
+}
+
+impl Alert {
+    /// The record of `transition`, not yet delivered.
+    pub fn new(
+        budget: &Budget,
+        period: Range,
+        transition: Transition,
+        totals: &Totals,
+        top: Vec<Contributor>,
+        at: Timestamp,
+    ) -> Self {
+        let spec = &budget.spec;
+        let instant = |second| Timestamp::from_second(second).unwrap_or(at);
+        let (limit_usd, limit_tokens) = match spec.limit {
+            Limit::Usd(usd) => (Some(usd), None),
+            Limit::Tokens(tokens) => (None, Some(tokens)),
+        };
+        let period_start = instant(period.from);
+        let period_end = instant(period.to);
+        Self {
+            id: alert_id(&spec.name, budget.version, period_start, transition),
+            budget: spec.name.clone(),
+            budget_version: budget.version,
+            scope: spec.scope.clone(),
+            kind: transition.kind,
+            threshold_percent: transition.percent,
+            episode: transition.episode,
+            period: spec.period,
+            period_start,
+            period_end,
+            timezone: spec.timezone.clone(),
+            spend_usd: totals.known_cost(),
+            spend_tokens: totals.tokens(),
+            unpriced_tokens: totals.unpriced_tokens,
+            limit_usd,
+            limit_tokens,
+            late: at >= period_end,
+            top,
+            at,
+            state: Delivery::Pending,
+        }
+    }
+
+    /// The text of the alert, for a person in finance.
+    pub fn text(&self) -> AlertText<'_> {
+        AlertText(self)
+    }
+}
+
+fn alert_id(name: &BudgetName, version: u64, start: Timestamp, transition: Transition) -> String {
+    let start = start.strftime("%Y%m%dT%H%M%SZ");
+    let Transition { percent, episode, kind } = transition;
+    let end = if kind == AlertKind::Recovered { ".recovered" } else { "" };
+    format!("{name}.v{version}.{start}.{percent}.{episode}{end}")
+}
+
+/// [`Alert`] in words.
+pub struct AlertText<'a>(&'a Alert);
+
+impl fmt::Display for AlertText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let alert = self.0;
+        let who = match &alert.scope {
+            BudgetScope::Org => "the whole organisation".to_owned(),
+            BudgetScope::Team(name) => format!("team {name}"),
+            BudgetScope::Agent(name) => format!("agent {name}"),
+            BudgetScope::Task(name) => format!("task {name}"),
+            BudgetScope::Model(name) => format!("model {name}"),
+        };
+        let spent = match (alert.limit_usd, alert.limit_tokens, alert.spend_usd) {
+            (Some(limit), _, Some(spend)) => format!("${spend} of ${limit}"),
+            (Some(limit), _, None) => format!("no known cost of ${limit}"),
+            (None, Some(limit), _) => format!("{} of {limit} tokens", alert.spend_tokens),
+            (None, None, _) => format!("{} tokens", alert.spend_tokens),
+        };
+        let rules = alert.timezone.rules();
+        let local =
+            |at: Timestamp| at.to_zoned_datetime(rules.clone()).strftime("%Y-%m-%d %H:%M").to_string();
+        let (from, to) = (local(alert.period_start), local(alert.period_end));
+        match alert.kind {
+            AlertKind::Threshold => {
+                write!(f, "Budget {}: {}% reached. ", alert.budget, alert.threshold_percent)?;
+                write!(f, "{who} has spent {spent}")?;
+            }
+            AlertKind::Recovered => {
+                write!(f, "Budget {}: back below {}%. ", alert.budget, alert.threshold_percent)?;
+                write!(f, "After a correction, {who} has spent {spent}")?;
+            }
+        }
+        write!(f, " in the {} from {from} to {to} ({} time).", alert.period, alert.timezone.name())?;
+        if alert.late {
+            f.write_str(" This period is already over: a late event or a correction was booked into it.")?;
+        }
+        if alert.limit_usd.is_some() && alert.unpriced_tokens > 0 {
+            write!(f, " Not included: {} tokens whose price is unknown.", alert.unpriced_tokens)?;
+        }
+        for (n, part) in alert.top.iter().enumerate() {
+            let name = if part.name.is_empty() { "(not stated)" } else { &part.name };
+            f.write_str(if n == 0 { " Most of it: " } else { ", " })?;
+            match part.spend_usd {
+                Some(usd) if alert.limit_tokens.is_none() => write!(f, "{} {name} ${usd}", part.dimension)?,
+                _ => write!(f, "{} {name} {} tokens", part.dimension, part.tokens)?,
+            }
+        }
+        if !alert.top.is_empty() {
+            f.write_str(".")?;
+        }
+        write!(f, " Alert id: {}", alert.id)
+    }
+}

@@ -1,0 +1,219 @@
+//! Budgets: a limit on a scope per period, with thresholds.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AgentId, BudgetName, ModelId, TaskId, TeamId};
+use crate::money::Usd;
+use crate::rollup::{Scope, ScopeKind};
+use crate::totals::Totals;
+use crate::window::{Period, Zone};
+
+/// The most thresholds of one budget.
+pub const MAX_THRESHOLDS: usize = 20;
+/// The largest threshold, in percent.
+pub const MAX_PERCENT: u32 = 10_000;
+
+/// What a budget limits. Written `org`, `team:NAME`, `agent:NAME`, `task:NAME` or `model:NAME`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum BudgetScope {
+    /// Everything.
+    Org,
+    /// One team.
+    Team(TeamId),
+    /// One agent.
+    Agent(AgentId),
+    /// One task.
+    Task(TaskId),
+    /// One model.
+    Model(ModelId),
+}
+
+impl BudgetScope {
+    /// The rollup scope whose totals count.
+    pub fn scope(&self) -> Scope {
+        match self {
+            Self::Org => Scope::org(),
+            Self::Team(name) => Scope::one(ScopeKind::Team, name.as_str()),
+            Self::Agent(name) => Scope::one(ScopeKind::Agent, name.as_str()),
+            Self::Task(name) => Scope::one(ScopeKind::Task, name.as_str()),
+            Self::Model(name) => Scope::one(ScopeKind::Model, name.as_str()),
+        }
+    }
+}
+
+impl fmt::Display for BudgetScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Org => f.write_str("org"),
+            Self::Team(name) => write!(f, "team:{name}"),
+            Self::Agent(name) => write!(f, "agent:{name}"),
+            Self::Task(name) => write!(f, "task:{name}"),
+            Self::Model(name) => write!(f, "model:{name}"),
+        }
+    }
+}
+
+impl FromStr for BudgetScope {
+    type Err = BudgetError;
+
+    fn from_str(text: &str) -> Result<Self, BudgetError> {
+        let bad = |reason: String| BudgetError { field: "scope", reason };
+        let Some((kind, name)) = text.split_once([':', '=']) else {
+            return match text {
+                "org" => Ok(Self::Org),
+                _ => Err(bad(format!(
+                    "{text:?} is no scope; give org, team:NAME, agent:NAME, task:NAME or model:NAME"
+                ))),
+            };
+        };
+        let named = |e: crate::id::IdError| bad(format!("the {kind}'s name {e}"));
+        match kind {
+            "team" => TeamId::parse(name).map(Self::Team).map_err(named),
+            "agent" => AgentId::parse(name).map(Self::Agent).map_err(named),
+            "task" => TaskId::parse(name).map(Self::Task).map_err(named),
+            "model" => ModelId::parse(name).map(Self::Model).map_err(named),
+            _ => Err(bad(format!("{kind:?} is no kind of scope; give org, team, agent, task or model"))),
+        }
+    }
+}
+
+impl TryFrom<String> for BudgetScope {
+    type Error = BudgetError;
+
+    fn try_from(text: String) -> Result<Self, BudgetError> {
+        text.parse()
+    }
+}
+
+impl From<BudgetScope> for String {
+    fn from(scope: BudgetScope) -> String {
+        scope.to_string()
+    }
+}
+
+/// How much may be spent in a period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// In US dollars.
+    Usd(Usd),
+    /// In tokens.
+    Tokens(u64),
+}
+
+impl Limit {
+    /// Whether `totals` have reached `percent` of the limit, exactly.
+    pub fn reached(&self, percent: u32, totals: &Totals) -> bool {
+        match self {
+            Self::Usd(limit) => limit.percent(percent).is_ok_and(|threshold| totals.cost >= threshold),
+            Self::Tokens(limit) => totals.tokens() * 100 >= i128::from(*limit) * i128::from(percent),
+        }
+    }
+}
+
+/// A budget that a field makes unusable.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("budget, `{field}`: {reason}")]
+pub struct BudgetError {
+    /// Which field.
+    pub field: &'static str,
+    /// What is wrong, and what would be accepted.
+    pub reason: String,
+}
+
+/// What an operator asks for: a budget without what the ledger assigns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetSpec {
+    /// Its name.
+    pub name: BudgetName,
+    /// What it limits.
+    pub scope: BudgetScope,
+    /// How much.
+    pub limit: Limit,
+    /// Per what.
+    pub period: Period,
+    /// In which zone a period starts and ends.
+    pub timezone: Zone,
+    /// In percent of the limit, ascending and distinct.
+    pub thresholds: Vec<u32>,
+}
+
+impl BudgetSpec {
+    /// Sorts the thresholds and checks that the limit and they can be reached.
+    pub fn checked(mut self) -> Result<Self, BudgetError> {
+        let bad = |field, reason: &str| Err(BudgetError { field, reason: reason.to_owned() });
+        self.thresholds.sort_unstable();
+        self.thresholds.dedup();
+        if self.thresholds.is_empty() || self.thresholds.len() > MAX_THRESHOLDS {
+            return bad("thresholds", "give 1 to 20 percentages");
+        }
+        if self.thresholds.iter().any(|t| *t == 0 || *t > MAX_PERCENT) {
+            return bad("thresholds", "a percentage is a whole number from 1 to 10000");
+        }
+        match self.limit {
+            Limit::Usd(usd) if usd <= Usd::ZERO => bad("limit_usd", "is not above 0"),
+            Limit::Tokens(0) => bad("limit_tokens", "is not above 0"),
+            Limit::Usd(usd) if usd.percent(MAX_PERCENT).is_err() => bad("limit_usd", "is above 10^11"),
+            _ => Ok(self),
+        }
+    }
+}
+
+/// A budget as the ledger keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// What was asked for.
+    #[serde(flatten)]
+    pub spec: BudgetSpec,
+    /// Counts the changes; alerts belong to a version.
+    pub version: u64,
+    /// When this version was set.
+    pub since: Timestamp,
+}
+
+impl Budget {
+    /// The table's item key of a budget.
+    pub fn item_key(name: &BudgetName) -> (String, String) {
+        ("B".to_owned(), format!("B#{name}"))
+    }
+
+    /// The name in an item key; `None` if it is no budget's.
+    pub fn from_item_key(pk: &str, sk: &str) -> Option<BudgetName> {
+        if pk != "B" {
+            return None;
+        }
+        BudgetName::parse(sk.strip_prefix("B#")?).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::usage::{Bucket, Usage};
+
+    #[test]
+    fn thresholds_are_reached_exactly() {
+        let spent = |usd: &str| Totals { cost: usd.parse().unwrap(), events: 1, ..Totals::default() };
+        let limit = Limit::Usd("10".parse().unwrap());
+        assert!(!limit.reached(80, &spent("7.999999999999999")));
+        assert!(limit.reached(80, &spent("8")));
+        let tokens = Totals::of_call(&Usage::new([(Bucket::Input, 333)]).unwrap(), None);
+        assert!(!Limit::Tokens(1000).reached(34, &tokens));
+        assert!(Limit::Tokens(999).reached(33, &tokens));
+    }
+
+    #[test]
+    fn scopes_read_as_they_are_written() {
+        for text in ["org", "team:growth", "agent:a:b", "model:gpt-4o"] {
+            assert_eq!(text.parse::<BudgetScope>().unwrap().to_string(), text);
+        }
+        for bad in ["", "team", "team:", "user:x", "agent:a b"] {
+            assert!(bad.parse::<BudgetScope>().is_err(), "{bad}");
+        }
+    }
+}

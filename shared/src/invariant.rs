@@ -1,0 +1,85 @@
+//! Named laws: one predicate each, used by property tests, the exactly-once suite and `debug_assert!`.
+
+use crate::alert::{Alert, AlertKind, AlertState};
+use crate::ledger::{Commit, MAX_COMMIT_ITEMS};
+use crate::usage::Usage;
+
+/// A law with a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Invariant {
+    /// Its name, as test failures print it.
+    pub name: &'static str,
+    /// What it says.
+    pub law: &'static str,
+}
+
+/// The buckets of a usage add up to the provider's total.
+pub const TOKENS_CONSERVED: Invariant =
+    Invariant { name: "tokens-conserved", law: "disjoint buckets sum to the provider's total" };
+/// Rollups equal the sum over the distinct events accepted.
+pub const TOTALS_EXACT: Invariant =
+    Invariant { name: "totals-exact", law: "every rollup equals the sum over the distinct events accepted" };
+/// Totals recomputed from records are the rollups.
+pub const RECOMPUTABLE: Invariant = Invariant {
+    name: "recomputable",
+    law: "every rollup equals the sum recomputed from the records, to the last digit",
+};
+/// A commit fits a transaction.
+pub const COMMIT_FITS: Invariant =
+    Invariant { name: "commit-fits", law: "a commit has at most 100 items, each of another key" };
+/// One record per crossing.
+pub const ONE_ALERT_PER_EPISODE: Invariant = Invariant {
+    name: "one-alert-per-episode",
+    law: "a threshold's episodes are 1..=n with one alert each, and all but a standing last one have one recovered notice",
+};
+/// A standing crossing is what the totals say.
+pub const STANDING_IS_REACHED: Invariant = Invariant {
+    name: "standing-is-reached",
+    law: "after evaluation a threshold stands exactly if the totals reach it",
+};
+/// Alerts arrive.
+pub const ALERTS_DELIVERED: Invariant =
+    Invariant { name: "alerts-delivered", law: "every alert is delivered at least once, under its id" };
+
+/// Every law.
+pub const ALL: [Invariant; 7] = [
+    TOKENS_CONSERVED,
+    TOTALS_EXACT,
+    RECOMPUTABLE,
+    COMMIT_FITS,
+    ONE_ALERT_PER_EPISODE,
+    STANDING_IS_REACHED,
+    ALERTS_DELIVERED,
+];
+
+/// [`TOKENS_CONSERVED`].
+pub fn tokens_conserved(usage: &Usage, total: u64) -> bool {
+    usage.check_total(total).is_ok()
+}
+
+/// [`COMMIT_FITS`].
+pub fn commit_fits(commit: &Commit) -> bool {
+    let mut keys: Vec<_> = commit.records.iter().map(|w| (&w.record.agent, &w.record.key)).collect();
+    keys.sort_unstable();
+    commit.items() <= MAX_COMMIT_ITEMS && keys.windows(2).all(|pair| pair[0] != pair[1])
+}
+
+/// [`ONE_ALERT_PER_EPISODE`], over the alerts of one budget version and period.
+pub fn one_alert_per_episode(state: &AlertState, alerts: &[Alert]) -> bool {
+    let episodes = |percent: u32, kind: AlertKind| {
+        let mut found: Vec<u32> = alerts
+            .iter()
+            .filter(|a| a.threshold_percent == percent && a.kind == kind)
+            .map(|a| a.episode)
+            .collect();
+        found.sort_unstable();
+        found
+    };
+    let known = alerts.iter().all(|a| state.thresholds.contains_key(&a.threshold_percent));
+    known
+        && state.thresholds.iter().all(|(percent, threshold)| {
+            let ended = threshold.episode - u32::from(threshold.standing);
+            episodes(*percent, AlertKind::Threshold) == (1..=threshold.episode).collect::<Vec<_>>()
+                && episodes(*percent, AlertKind::Recovered) == (1..=ended).collect::<Vec<_>>()
+        })
+}

@@ -1,0 +1,279 @@
+//! The ledger port: records, rollups, budgets and alerts, behind small traits.
+//!
+//! Every write is conditional or idempotent, so that repeating one whose answer was lost does no harm. An
+//! implementation passes the suites in `conformance`.
+
+use std::future::Future;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::alert::{Alert, AlertKind, AlertState, Delivery, StateKey};
+use crate::budget::{Budget, BudgetSpec};
+use crate::hash::ContentHash;
+use crate::id::{AgentId, BudgetName, RecordKey};
+use crate::record::Record;
+use crate::rollup::{Additions, Parts, Scope, ScopeKind};
+use crate::totals::Overflow;
+use crate::window::{Range, WindowKind};
+
+/// The most items of one commit: DynamoDB's limit for a transaction, kept everywhere.
+pub const MAX_COMMIT_ITEMS: usize = 100;
+
+/// A ledger that did not answer. Whether a write happened is unknown; repeating it is safe.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LedgerError {
+    /// Passing: try again.
+    #[error("the ledger did not answer, try again: {0}")]
+    Retry(String),
+    /// Lasting: what is stored cannot be read, or the request can never succeed.
+    #[error("the ledger cannot do this: {0}")]
+    Broken(String),
+}
+
+/// One record to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordWrite {
+    /// The version that must be there: none means that nothing must be.
+    pub expected: Option<u64>,
+    /// What to store; its version is `expected + 1`, or 1.
+    pub record: Record,
+}
+
+/// One transaction: all of it happens, or nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Commit {
+    /// Conditional writes, each of another key.
+    pub records: Vec<RecordWrite>,
+    /// Additions, to the caller's lane.
+    pub additions: Additions,
+    /// Which partial rollups to add to.
+    pub lane: u32,
+}
+
+impl Commit {
+    /// Items in the transaction.
+    pub fn items(&self) -> usize {
+        self.records.len() + self.additions.len()
+    }
+}
+
+/// A condition that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Index in [`Commit::records`].
+    pub index: usize,
+    /// What is there instead.
+    pub existing: Option<Record>,
+}
+
+/// A commit that did not happen, or may not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// Nothing happened: these conditions did not hold.
+    #[error("{} of the commit's conditions did not hold", .0.len())]
+    Refused(Vec<Refusal>),
+    /// Nothing happened: a total would not fit.
+    #[error(transparent)]
+    Overflow(#[from] Overflow),
+    /// No answer: it may have happened.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// A record that came again with other content. The first stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// Whose.
+    pub agent: AgentId,
+    /// The record's key in its stored form.
+    pub key: String,
+    /// Hash of what stands.
+    pub standing: ContentHash,
+    /// Hash of what was refused.
+    pub refused: ContentHash,
+    /// What was refused, as JSON.
+    pub content: String,
+    /// When it was first seen.
+    pub at: Timestamp,
+}
+
+/// Something that could not be counted, kept with the reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// Identity: the same thing is kept once.
+    pub id: String,
+    /// Where in the stream it came from.
+    pub position: String,
+    /// A stable code: `unreadable`, `closed_period`, `overflow`.
+    pub code: String,
+    /// What was wrong and what to do.
+    pub reason: String,
+    /// The payload: text, or base64 where it is not UTF-8.
+    pub payload: String,
+    /// Whether `payload` is base64.
+    pub base64: bool,
+    /// When it was put aside.
+    pub at: Timestamp,
+}
+
+/// Which records to list: newest first, by the latest event in each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordQuery {
+    /// Of one agent only.
+    pub agent: Option<AgentId>,
+    /// Records with an event in this range.
+    pub range: Option<Range>,
+    /// Only records after this one in the listing.
+    pub after: Option<RecordCursor>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A place in a listing of records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordCursor {
+    /// The latest event time of the last record listed.
+    pub latest: Timestamp,
+    /// Its agent.
+    pub agent: AgentId,
+    /// Its key.
+    pub key: RecordKey,
+}
+
+/// Rollups to read: one kind of scope, one kind of window, a run of windows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RollupQuery {
+    /// The dimension.
+    pub kind: ScopeKind,
+    /// One row of it, or the first of a pair.
+    pub a: Option<String>,
+    /// The second of a pair.
+    pub b: Option<String>,
+    /// In windows of which kind.
+    pub window: WindowKind,
+    /// From the window that starts here.
+    pub from: i64,
+    /// To the window that ends here.
+    pub to: i64,
+}
+
+/// One rollup, its lanes summed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RollupRow {
+    /// Of what.
+    pub scope: Scope,
+    /// The window's start in Unix seconds.
+    pub start: i64,
+    /// Its subtotals.
+    pub parts: Parts,
+}
+
+/// Records and what was put aside (A1, A2, A7), and the one write that changes totals.
+pub trait RecordStore: Send + Sync {
+    /// Commits a transaction of at most [`MAX_COMMIT_ITEMS`].
+    fn commit(&self, commit: Commit) -> impl Future<Output = Result<(), CommitError>> + Send;
+
+    /// Reads records by key, consistently, in the order asked for.
+    fn get(
+        &self,
+        keys: &[(AgentId, RecordKey)],
+    ) -> impl Future<Output = Result<Vec<Option<Record>>, LedgerError>> + Send;
+
+    /// Lists records, newest first.
+    fn records(&self, query: &RecordQuery) -> impl Future<Output = Result<Vec<Record>, LedgerError>> + Send;
+
+    /// Keeps a conflict, once for each (agent, key, refused content).
+    fn put_conflict(&self, conflict: Conflict) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    /// Lists conflicts, newest first.
+    fn conflicts(&self, limit: usize) -> impl Future<Output = Result<Vec<Conflict>, LedgerError>> + Send;
+
+    /// Puts something aside, once for each id.
+    fn quarantine(&self, item: Quarantined) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    /// Lists what was put aside, newest first.
+    fn quarantined(&self, limit: usize)
+    -> impl Future<Output = Result<Vec<Quarantined>, LedgerError>> + Send;
+
+    /// Lists corrections whose target has not arrived.
+    fn awaited(&self, limit: usize) -> impl Future<Output = Result<Vec<Record>, LedgerError>> + Send;
+
+    /// Events from before this instant are refused by name.
+    fn closed_before(&self) -> impl Future<Output = Result<Option<Timestamp>, LedgerError>> + Send;
+
+    /// Moves the watermark forward; never back.
+    fn close_before(&self, at: Timestamp) -> impl Future<Output = Result<(), LedgerError>> + Send;
+}
+
+/// Totals (A4).
+pub trait RollupStore: Send + Sync {
+    /// Reads rollups, consistently, lanes summed, in ascending order of window and scope.
+    fn rollups(
+        &self,
+        query: &RollupQuery,
+    ) -> impl Future<Output = Result<Vec<RollupRow>, LedgerError>> + Send;
+
+    /// The span of UTC months that can hold data; none if there is none.
+    fn extent(&self) -> impl Future<Output = Result<Option<Range>, LedgerError>> + Send;
+}
+
+/// Budgets (A5).
+pub trait BudgetStore: Send + Sync {
+    /// All budgets, by name.
+    fn budgets(&self) -> impl Future<Output = Result<Vec<Budget>, LedgerError>> + Send;
+
+    /// Sets a budget. The same content again changes nothing; other content is a new version.
+    fn set_budget(
+        &self,
+        spec: &BudgetSpec,
+        at: Timestamp,
+    ) -> impl Future<Output = Result<Budget, LedgerError>> + Send;
+
+    /// Removes a budget; false if there was none. Its versions are not used again.
+    fn remove_budget(&self, name: &BudgetName) -> impl Future<Output = Result<bool, LedgerError>> + Send;
+}
+
+/// Which alerts to list: newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AlertQuery {
+    /// Of one budget only.
+    pub budget: Option<BudgetName>,
+    /// Of one period only, by its start in Unix seconds.
+    pub period_start: Option<i64>,
+    /// Of one kind only.
+    pub kind: Option<AlertKind>,
+    /// In one state only.
+    pub state: Option<Delivery>,
+    /// Only those after this place: (at, id) of the last one listed.
+    pub after: Option<(Timestamp, String)>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Alert state and history (A6).
+pub trait AlertStore: Send + Sync {
+    /// Reads where a budget's thresholds stand, consistently; the default if nothing is stored.
+    fn alert_state(&self, key: &StateKey) -> impl Future<Output = Result<AlertState, LedgerError>> + Send;
+
+    /// Moves the state from `expected` (a revision) to `next` and stores `alerts`, in one transaction.
+    /// False, and nothing happens, if the revision is another or one of the alerts is there already.
+    fn advance_alerts(
+        &self,
+        key: &StateKey,
+        expected: u64,
+        next: &AlertState,
+        alerts: &[Alert],
+    ) -> impl Future<Output = Result<bool, LedgerError>> + Send;
+
+    /// Notes that an alert has arrived.
+    fn mark_delivered(&self, id: &str) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    /// Lists alerts.
+    fn alerts(&self, query: &AlertQuery) -> impl Future<Output = Result<Vec<Alert>, LedgerError>> + Send;
+}
+
+/// The whole port.
+pub trait Ledger: RecordStore + RollupStore + BudgetStore + AlertStore {}
+
+impl<L: RecordStore + RollupStore + BudgetStore + AlertStore> Ledger for L {}

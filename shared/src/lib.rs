@@ -1,0 +1,27 @@
+//! The domain of AgentLedger, without I/O.
+//!
+//! What an event is, what it costs, which totals it belongs to, and the ports (traits) through which the
+//! handlers reach a stream, a ledger, metrics and a notifier. Nothing here knows AWS, a database or a socket.
+
+pub mod alert;
+pub mod budget;
+pub mod clock;
+pub mod event;
+pub mod extract;
+pub mod hash;
+pub mod id;
+pub mod invariant;
+pub mod ledger;
+pub mod metrics;
+pub mod money;
+pub mod notifier;
+pub mod price;
+pub mod record;
+pub mod rollup;
+pub mod stream;
+pub mod totals;
+pub mod usage;
+pub mod window;
+pub mod wire;
+
+pub use jiff::Timestamp;

@@ -1,0 +1,40 @@
+//! The metrics port: what was newly committed, once, as deltas.
+
+use std::future::Future;
+
+use crate::id::AgentId;
+use crate::totals::Totals;
+
+/// What one agent's newly committed events add. Negative where a correction took something away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentDelta {
+    /// Whose.
+    pub agent: AgentId,
+    /// How much.
+    pub totals: Totals,
+}
+
+/// What one batch did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BatchMetrics {
+    /// Newly committed, by agent.
+    pub agents: Vec<AgentDelta>,
+    /// Records that were there already.
+    pub duplicates: u64,
+    /// Records that were there with other content.
+    pub conflicts: u64,
+    /// Payloads and events put aside with a reason.
+    pub quarantined: u64,
+}
+
+/// Publishes metrics. Best effort: deltas can be lost in a crash, the ledger is the truth.
+pub trait Metrics: Send + Sync {
+    /// Publishes what a batch did.
+    fn publish(&self, batch: BatchMetrics) -> impl Future<Output = ()> + Send;
+}
+
+impl<M: Metrics> Metrics for std::sync::Arc<M> {
+    fn publish(&self, batch: BatchMetrics) -> impl Future<Output = ()> + Send {
+        (**self).publish(batch)
+    }
+}

@@ -1,0 +1,337 @@
+//! The price book: effective-dated unit prices, and what applied to an event.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::event::UsageEvent;
+use crate::id::{ModelId, ProviderId};
+use crate::money::{MoneyError, UnitPrice, Usd};
+use crate::usage::{Bucket, Usage};
+
+/// Where a price came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PriceSource {
+    /// An entry of the price book.
+    Book,
+    /// The operator's price for tokens of models that the book lacks.
+    Fallback,
+}
+
+/// The price that applied to an event; stored with it, so that history never reprices itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppliedPrice {
+    /// Version of the book.
+    pub book: String,
+    /// Where in it.
+    pub source: PriceSource,
+    /// The entry's provider and model; empty for the fallback.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub entry: String,
+    /// US dollars per unit, by bucket name.
+    pub unit: BTreeMap<Box<str>, UnitPrice>,
+}
+
+impl AppliedPrice {
+    fn unit(&self, bucket: Bucket) -> Option<UnitPrice> {
+        if let Some(price) = self.unit.get(bucket.name()) {
+            return Some(*price);
+        }
+        match bucket {
+            // Reasoning is billed as output unless an entry says otherwise:
+            // https://platform.openai.com/docs/guides/reasoning, https://docs.claude.com/en/docs/build-with-claude/extended-thinking
+            Bucket::Reasoning => self.unit.get(Bucket::Output.name()).copied(),
+            // A request costs nothing by itself unless an entry says so.
+            Bucket::Requests => Some(UnitPrice::default()),
+            _ => None,
+        }
+    }
+
+    /// The exact cost, or `None` if the price lacks something that was used: then the cost is unknown.
+    pub fn cost(&self, usage: &Usage) -> Result<Option<Usd>, MoneyError> {
+        let mut sum = Usd::ZERO;
+        for (bucket, count) in usage.iter() {
+            let Some(unit) = self.unit(bucket) else { return Ok(None) };
+            sum = sum.checked_add(unit.times(count)?)?;
+        }
+        Ok(Some(sum))
+    }
+}
+
+/// Why a price file is not a price book.
+#[derive(Debug, thiserror::Error)]
+pub enum PriceBookError {
+    /// It is not the expected JSON.
+    #[error("price book is not readable: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// A price that cannot be kept exactly.
+    #[error("price book, {provider}/{model}, `{bucket}`: {error}")]
+    Price {
+        /// Provider of the entry.
+        provider: String,
+        /// Model of the entry.
+        model: String,
+        /// Name of the price.
+        bucket: String,
+        /// What is wrong with it.
+        error: MoneyError,
+    },
+    /// A price under a name that is no bucket.
+    #[error("price book, {provider}/{model}: `{bucket}` is no bucket")]
+    Bucket {
+        /// Provider of the entry.
+        provider: String,
+        /// Model of the entry.
+        model: String,
+        /// The unknown name.
+        bucket: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BookFile {
+    version: String,
+    #[serde(rename = "source")]
+    _source: String,
+    models: Vec<ModelFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ModelFile {
+    provider: String,
+    model: String,
+    #[serde(default)]
+    aliases: Vec<String>,
+    prices: Vec<DatedFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DatedFile {
+    #[serde(default)]
+    from: Option<Timestamp>,
+    #[serde(default)]
+    per_million: BTreeMap<String, Decimal>,
+    #[serde(default)]
+    per_unit: BTreeMap<String, Decimal>,
+}
+
+#[derive(Debug)]
+struct Dated {
+    from: Timestamp,
+    price: Arc<AppliedPrice>,
+}
+
+/// Unit prices by provider and model, with the date from which each holds.
+#[derive(Debug)]
+pub struct PriceBook {
+    version: String,
+    /// Model name to (provider, dated prices in ascending order).
+    models: HashMap<String, Vec<(String, Arc<[Dated]>)>>,
+    fallback: Option<Arc<AppliedPrice>>,
+}
+
+/// The book that is compiled in.
+const EMBEDDED: &str = include_str!("../data/prices.json");
+
+impl PriceBook {
+    /// The book that is compiled in.
+    pub fn embedded() -> Result<Self, PriceBookError> {
+        Self::from_json(EMBEDDED)
+    }
+
+    /// Reads a book.
+    pub fn from_json(json: &str) -> Result<Self, PriceBookError> {
+        let file: BookFile = serde_json::from_str(json)?;
+        let mut models: HashMap<String, Vec<(String, Arc<[Dated]>)>> = HashMap::new();
+        for entry in file.models {
+            let mut dated = entry
+                .prices
+                .iter()
+                .map(|dated| dated_price(&file.version, &entry, dated))
+                .collect::<Result<Vec<_>, _>>()?;
+            dated.sort_by_key(|d| d.from);
+            let dated: Arc<[Dated]> = dated.into();
+            for name in entry.aliases.into_iter().chain([entry.model]) {
+                models.entry(name).or_default().push((entry.provider.clone(), Arc::clone(&dated)));
+            }
+        }
+        Ok(Self { version: file.version, models, fallback: None })
+    }
+
+    /// Prices tokens that the book has no price for.
+    #[must_use]
+    pub fn with_fallback(mut self, usd_per_token: UnitPrice) -> Self {
+        let unit = Bucket::ALL
+            .into_iter()
+            .filter(|b| b.is_token())
+            .map(|b| (b.name().into(), usd_per_token))
+            .collect();
+        self.fallback = Some(Arc::new(AppliedPrice {
+            book: self.version.clone(),
+            source: PriceSource::Fallback,
+            entry: String::new(),
+            unit,
+        }));
+        self
+    }
+
+    /// Its version, as stored with every event it priced.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The price of an event, or `None` if its cost is unknown.
+    pub fn price(&self, event: &UsageEvent) -> Option<Arc<AppliedPrice>> {
+        let covers = |price: &Arc<AppliedPrice>| matches!(price.cost(&event.usage), Ok(Some(_)));
+        event
+            .model
+            .as_ref()
+            // The book has standard-tier prices: batch, flex and priority cost something else.
+            .filter(|_| event.service_tier.as_deref().is_none_or(is_standard_tier))
+            .and_then(|model| self.entry(event.provider.as_ref(), model))
+            .and_then(|dated| dated.iter().rev().find(|d| d.from <= event.time))
+            .map(|dated| Arc::clone(&dated.price))
+            .filter(covers)
+            .or_else(|| self.fallback.clone().filter(covers))
+    }
+
+    fn entry(&self, provider: Option<&ProviderId>, model: &ModelId) -> Option<&Arc<[Dated]>> {
+        let name = model.as_str();
+        [name, without_snapshot_date(name)].into_iter().find_map(|name| {
+            let candidates = self.models.get(name)?;
+            match provider {
+                Some(provider) => candidates.iter().find(|(p, _)| p == provider.as_str()).map(|(_, d)| d),
+                // Without a provider the price is known only if one provider alone has such a model.
+                None => match candidates.as_slice() {
+                    [(_, dated)] => Some(dated),
+                    _ => None,
+                },
+            }
+        })
+    }
+}
+
+fn dated_price(version: &str, entry: &ModelFile, dated: &DatedFile) -> Result<Dated, PriceBookError> {
+    let mut unit = BTreeMap::new();
+    let per_million = dated.per_million.iter().map(|(name, price)| (name, UnitPrice::per_million(*price)));
+    let per_unit = dated.per_unit.iter().map(|(name, price)| (name, UnitPrice::new(*price)));
+    for (name, price) in per_million.chain(per_unit) {
+        let (provider, model, bucket) = (entry.provider.clone(), entry.model.clone(), name.clone());
+        if Bucket::from_name(name).is_none() {
+            return Err(PriceBookError::Bucket { provider, model, bucket });
+        }
+        let price = price.map_err(|error| PriceBookError::Price { provider, model, bucket, error })?;
+        unit.insert(name.as_str().into(), price);
+    }
+    let price = AppliedPrice {
+        book: version.to_owned(),
+        source: PriceSource::Book,
+        entry: format!("{}/{}", entry.provider, entry.model),
+        unit,
+    };
+    Ok(Dated { from: dated.from.unwrap_or(Timestamp::MIN), price: Arc::new(price) })
+}
+
+fn is_standard_tier(tier: &str) -> bool {
+    matches!(tier, "default" | "standard" | "auto")
+}
+
+/// `gpt-4o-2024-08-06` and `claude-haiku-4-5-20251001` are snapshots of the model without the date.
+fn without_snapshot_date(name: &str) -> &str {
+    let digits = |text: &str, lengths: &[usize]| {
+        let parts: Vec<_> = text.split('-').collect();
+        parts.len() == lengths.len()
+            && parts.iter().zip(lengths).all(|(p, n)| p.len() == *n && p.bytes().all(|b| b.is_ascii_digit()))
+    };
+    for lengths in [&[4, 2, 2][..], &[8][..]] {
+        let len = lengths.iter().sum::<usize>() + lengths.len() - 1;
+        if let Some((head, date)) = name.len().checked_sub(len).and_then(|at| name.split_at_checked(at))
+            && let Some(model) = head.strip_suffix('-')
+            && digits(date, lengths)
+        {
+            return model;
+        }
+    }
+    name.strip_suffix("-latest").unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(provider: Option<&str>, model: &str, usage: &[(Bucket, u64)]) -> UsageEvent {
+        let mut event = UsageEvent::new(
+            "2026-11-24T00:00:00Z".parse().unwrap(),
+            Usage::new(usage.iter().copied()).unwrap(),
+        );
+        event.provider = provider.map(|p| ProviderId::parse(p).unwrap());
+        event.model = Some(ModelId::parse(model).unwrap());
+        event
+    }
+
+    fn cost(book: &PriceBook, event: &UsageEvent) -> Option<String> {
+        book.price(event).map(|p| p.cost(&event.usage).unwrap().unwrap().to_string())
+    }
+
+    #[test]
+    fn the_embedded_book_prices_each_bucket_at_its_own_rate() {
+        let book = PriceBook::embedded().unwrap();
+        let usage = [
+            (Bucket::Input, 1000),
+            (Bucket::CacheRead, 1000),
+            (Bucket::Output, 100),
+            (Bucket::Reasoning, 10),
+        ];
+        // 1000 × 0.15 + 1000 × 0.075 + 110 × 0.60, per million.
+        assert_eq!(cost(&book, &event(Some("openai"), "gpt-4o-mini", &usage)).unwrap(), "0.000291");
+        assert_eq!(cost(&book, &event(None, "gpt-4o-mini-2024-07-18", &usage)).unwrap(), "0.000291");
+        assert_eq!(cost(&book, &event(Some("azure"), "gpt-4o-mini", &usage)), None);
+        assert_eq!(cost(&book, &event(None, "no-such-model", &usage)), None);
+    }
+
+    #[test]
+    fn a_bucket_without_a_price_makes_the_cost_unknown() {
+        let book = PriceBook::embedded().unwrap();
+        let event = event(Some("openai"), "gpt-4o-mini", &[(Bucket::Input, 5), (Bucket::Unsplit, 1)]);
+        assert_eq!(cost(&book, &event), None);
+        let book = book.with_fallback("0.000002".parse().unwrap());
+        assert_eq!(cost(&book, &event).unwrap(), "0.000012");
+        assert_eq!(book.price(&event).unwrap().source, PriceSource::Fallback);
+    }
+
+    #[test]
+    fn the_price_of_the_day_applies() {
+        let book = PriceBook::from_json(
+            r#"{"version":"t","source":"test","models":[{"provider":"p","model":"m","prices":[
+                {"from":"2026-06-01T00:00:00Z","per_million":{"input":"2"}},
+                {"from":"2026-01-01T00:00:00Z","per_million":{"input":"1"}}]}]}"#,
+        )
+        .unwrap();
+        let mut event = event(Some("p"), "m", &[(Bucket::Input, 1_000_000)]);
+        for (time, wanted) in [
+            ("2026-06-01T00:00:00Z", Some("2")),
+            ("2026-05-31T23:59:59Z", Some("1")),
+            ("2025-12-31T23:59:59Z", None),
+        ] {
+            event.time = time.parse().unwrap();
+            assert_eq!(cost(&book, &event).as_deref(), wanted, "{time}");
+        }
+    }
+
+    #[test]
+    fn snapshot_dates_are_cut_off_and_nothing_else() {
+        assert_eq!(without_snapshot_date("gpt-4o-2024-08-06"), "gpt-4o");
+        assert_eq!(without_snapshot_date("claude-haiku-4-5-20251001"), "claude-haiku-4-5");
+        assert_eq!(without_snapshot_date("claude-3-5-sonnet-latest"), "claude-3-5-sonnet");
+        for name in ["gpt-4o", "2024-08-06", "m-2024-8-06", "é-20251001", ""] {
+            assert!(without_snapshot_date(name) == name || name == "é-20251001", "{name}");
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The usage record: an event, or a packed part of a submission, as the ledger stores it, and the
+//! arithmetic from a record to its share of the totals.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Amend, TaskOutcome, UsageEvent, Void};
+use crate::hash::ContentHash;
+use crate::id::{AgentId, EventId, EventIndex, RecordKey};
+use crate::money::Usd;
+use crate::price::{AppliedPrice, PriceBook};
+use crate::rollup::{Additions, Scope};
+use crate::totals::{Overflow, Totals};
+use crate::usage::Usage;
+
+/// What a record holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Content {
+    /// Not arrived yet: corrections of it came first.
+    Awaited,
+    /// Model calls: one, or a part of a sealed submission.
+    Usage(Vec<StoredEvent>),
+    /// A task's outcome.
+    TaskOutcome(TaskOutcome),
+    /// A withdrawal that was applied to its target.
+    Void(Void),
+    /// A replacement of counts that was applied to its target.
+    Amend(Amend),
+}
+
+/// One call in a record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredEvent {
+    /// Its index in the submission; 0 in a record of its own.
+    pub i: EventIndex,
+    /// Which of the record's prices applied; none if its cost is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<usize>,
+    /// The call.
+    pub event: UsageEvent,
+}
+
+/// The corrections of one event that have arrived. The order of their arrival makes no difference.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Correction {
+    /// The void with the smallest id, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub void: Option<EventId>,
+    /// The amend with the highest (revision, id), if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amend: Option<AppliedAmend>,
+}
+
+/// An amend as its target keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppliedAmend {
+    /// Its revision.
+    pub revision: u64,
+    /// The correction's own id.
+    pub id: EventId,
+    /// The counts that hold.
+    pub usage: Usage,
+}
+
+impl Correction {
+    /// Takes a void in.
+    pub fn void(&mut self, id: &EventId) {
+        if self.void.as_ref().is_none_or(|known| id < known) {
+            self.void = Some(id.clone());
+        }
+    }
+
+    /// Takes an amend in.
+    pub fn amend(&mut self, id: &EventId, amend: &Amend) {
+        let newer =
+            self.amend.as_ref().is_none_or(|known| (known.revision, &known.id) < (amend.revision, id));
+        if newer {
+            self.amend = Some(AppliedAmend { revision: amend.revision, id: id.clone(), usage: amend.usage });
+        }
+    }
+}
+
+/// One item of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Whose.
+    pub agent: AgentId,
+    /// Under which key.
+    pub key: RecordKey,
+    /// Counts the writes of this item; a write is conditional on the version it read.
+    pub version: u64,
+    /// What it holds, without the key.
+    pub data: RecordData,
+}
+
+/// What a record holds, without its key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordData {
+    /// Hash of the content as its sender gave it; none while it is awaited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<ContentHash>,
+    /// The content.
+    pub content: Content,
+    /// The prices that applied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prices: Vec<AppliedPrice>,
+    /// Corrections by event index.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub corrections: BTreeMap<EventIndex, Correction>,
+    /// Set while the rollup additions, too many for one transaction, are only made up to this step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<usize>,
+}
+
+/// One event of a record, as it counts now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effective<'a> {
+    /// Its place in the record.
+    pub index: EventIndex,
+    /// The call as it was sent.
+    pub event: &'a UsageEvent,
+    /// The counts that hold; none if it was voided.
+    pub usage: Option<Usage>,
+    /// The price that applied.
+    pub price: Option<&'a AppliedPrice>,
+    /// The cost that holds; none if it is unknown.
+    pub cost: Option<Usd>,
+    /// Its corrections.
+    pub correction: Option<&'a Correction>,
+}
+
+impl RecordData {
+    /// An item that keeps the place, and the corrections, of one that has not arrived.
+    pub fn awaited() -> Self {
+        Self {
+            hash: None,
+            content: Content::Awaited,
+            prices: Vec::new(),
+            corrections: BTreeMap::new(),
+            step: None,
+        }
+    }
+
+    /// A record of something that is not a model call.
+    pub fn other(hash: ContentHash, content: Content) -> Self {
+        Self { hash: Some(hash), content, ..Self::awaited() }
+    }
+
+    /// A record of model calls, priced by `book`.
+    pub fn usage(hash: ContentHash, events: Vec<(EventIndex, UsageEvent)>, book: &PriceBook) -> Self {
+        let mut prices: Vec<AppliedPrice> = Vec::new();
+        let events = events
+            .into_iter()
+            .map(|(i, event)| {
+                let price = book.price(&event).map(|applied| {
+                    prices.iter().position(|known| *known == *applied).unwrap_or_else(|| {
+                        prices.push((*applied).clone());
+                        prices.len() - 1
+                    })
+                });
+                StoredEvent { i, price, event }
+            })
+            .collect();
+        Self { hash: Some(hash), content: Content::Usage(events), prices, ..Self::awaited() }
+    }
+
+    /// The calls of this record as they count now.
+    pub fn effective(&self) -> impl Iterator<Item = Result<Effective<'_>, Overflow>> {
+        let events = match &self.content {
+            Content::Usage(events) => events.as_slice(),
+            _ => &[],
+        };
+        events.iter().map(|stored| {
+            let correction = self.corrections.get(&stored.i);
+            let usage = match correction {
+                Some(Correction { void: Some(_), .. }) => None,
+                Some(Correction { amend: Some(amend), .. }) => Some(amend.usage),
+                _ => Some(stored.event.usage),
+            };
+            let price = stored.price.and_then(|at| self.prices.get(at));
+            let cost = match (price, usage) {
+                (Some(price), Some(usage)) => price.cost(&usage)?,
+                _ => None,
+            };
+            Ok(Effective { index: stored.i, event: &stored.event, usage, price, cost, correction })
+        })
+    }
+
+    /// This record's share of every total it belongs to.
+    pub fn additions(&self, agent: &AgentId) -> Result<Additions, Overflow> {
+        let mut additions = Additions::default();
+        // Events of one record mostly share their scopes and their quarter hour: sum them first.
+        let mut groups: Vec<(&UsageEvent, i64, Totals)> = Vec::new();
+        for effective in self.effective() {
+            let effective = effective?;
+            let Some(usage) = effective.usage else { continue };
+            let totals = Totals::of_call(&usage, effective.cost);
+            let event = effective.event;
+            let quarter = event.time.as_second().div_euclid(crate::window::QUARTER);
+            let same = |known: &(&UsageEvent, i64, Totals)| {
+                known.1 == quarter
+                    && known.0.model == event.model
+                    && known.0.task_id == event.task_id
+                    && known.0.team_id == event.team_id
+                    && known.0.provider == event.provider
+            };
+            match groups.iter_mut().rev().find(|known| same(known)) {
+                Some(known) => known.2.add(&totals)?,
+                None => groups.push((event, quarter, totals)),
+            }
+        }
+        for (event, _, totals) in groups {
+            additions.add(&Scope::of_call(agent, event), event.time, &totals)?;
+        }
+        if let Content::TaskOutcome(task) = &self.content
+            && self.corrections.get(&0).is_none_or(|c| c.void.is_none())
+        {
+            let scopes = Scope::of_task(agent, task.team_id.as_ref(), &task.task_id);
+            additions.add(&scopes, task.time, &Totals::of_task(task.outcome, task.value))?;
+        }
+        Ok(additions)
+    }
+
+    /// The additions that turn the totals of `before` into those of `self`.
+    pub fn difference(&self, before: &RecordData, agent: &AgentId) -> Result<Additions, Overflow> {
+        let mut additions = self.additions(agent)?;
+        let mut undo = Additions::default();
+        for (key, parts) in before.additions(agent)?.iter() {
+            undo.insert(key.clone(), crate::rollup::Parts(parts.0.iter().map(Totals::negated).collect()));
+        }
+        additions.merge(&undo)?;
+        Ok(additions.without_zeros())
+    }
+
+    /// The span of its events' times; none if it holds none.
+    pub fn span(&self) -> Option<(jiff::Timestamp, jiff::Timestamp)> {
+        match &self.content {
+            Content::Awaited => None,
+            Content::Usage(events) => {
+                let times = || events.iter().map(|e| e.event.time);
+                Some((times().min()?, times().max()?))
+            }
+            Content::TaskOutcome(e) => Some((e.time, e.time)),
+            Content::Void(e) => Some((e.time, e.time)),
+            Content::Amend(e) => Some((e.time, e.time)),
+        }
+    }
+}

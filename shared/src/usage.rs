@@ -1,0 +1,196 @@
+//! Token counts in disjoint buckets.
+//!
+//! No token is in two buckets, so that their sum is the provider's total. Extractors translate each
+//! provider's own overlapping fields into these.
+
+use serde::de::{self, MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+
+/// The largest count of one bucket of one event: beyond 2^53 a JSON number is not exact everywhere.
+pub const MAX_COUNT: u64 = 1 << 53;
+
+macro_rules! buckets {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, token: $token:literal;)*) => {
+        /// What a count counts. The names are part of the outside interface.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Bucket { $($(#[$doc])* $variant,)* }
+
+        impl Bucket {
+            /// Every bucket, in the order of the interface.
+            pub const ALL: [Bucket; [$($name),*].len()] = [$(Bucket::$variant),*];
+
+            /// Its name in JSON.
+            pub fn name(self) -> &'static str {
+                match self { $(Bucket::$variant => $name,)* }
+            }
+
+            /// Whether it counts tokens; other units never enter a sum of tokens.
+            pub fn is_token(self) -> bool {
+                match self { $(Bucket::$variant => $token,)* }
+            }
+
+            /// The bucket of that name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(Bucket::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+buckets! {
+    /// Uncached text input.
+    Input = "input", token: true;
+    /// Input read from a prompt cache.
+    CacheRead = "cache_read", token: true;
+    /// Input written to a five-minute prompt cache.
+    CacheWrite5m = "cache_write_5m", token: true;
+    /// Input written to a one-hour prompt cache.
+    CacheWrite1h = "cache_write_1h", token: true;
+    /// Audio input.
+    InputAudio = "input_audio", token: true;
+    /// Image input, where the provider counts it apart.
+    InputImage = "input_image", token: true;
+    /// Visible output.
+    Output = "output", token: true;
+    /// Output spent on reasoning.
+    Reasoning = "reasoning", token: true;
+    /// Audio output.
+    OutputAudio = "output_audio", token: true;
+    /// Image output.
+    OutputImage = "output_image", token: true;
+    /// A total whose split is unknown.
+    Unsplit = "unsplit", token: true;
+    /// Requests, where a provider charges for each.
+    Requests = "requests", token: false;
+    /// Web searches that the provider ran.
+    WebSearches = "web_searches", token: false;
+}
+
+/// The number of buckets.
+pub const BUCKETS: usize = Bucket::ALL.len();
+
+/// One event's counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Usage([u64; BUCKETS]);
+
+/// Why counts are not a usage.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UsageError {
+    /// A count beyond [`MAX_COUNT`].
+    #[error("`{bucket}` is {count}, above 2^53", bucket = .bucket.name())]
+    TooLarge {
+        /// Which.
+        bucket: Bucket,
+        /// What it was.
+        count: u64,
+    },
+    /// The buckets do not add up to the total that came with them.
+    #[error("the buckets sum to {sum} tokens, but total_tokens is {total}")]
+    NotConserved {
+        /// Sum of the token buckets.
+        sum: u64,
+        /// The stated total.
+        total: u64,
+    },
+}
+
+impl Usage {
+    /// The counts of these buckets; a bucket that comes twice is added up.
+    pub fn new(counts: impl IntoIterator<Item = (Bucket, u64)>) -> Result<Self, UsageError> {
+        let mut usage = Self::default();
+        for (bucket, count) in counts {
+            let slot = &mut usage.0[bucket as usize];
+            *slot = slot.saturating_add(count);
+            if *slot > MAX_COUNT {
+                return Err(UsageError::TooLarge { bucket, count: *slot });
+            }
+        }
+        Ok(usage)
+    }
+
+    /// One bucket's count.
+    pub fn get(&self, bucket: Bucket) -> u64 {
+        self.0[bucket as usize]
+    }
+
+    /// The counts that are not zero, in the order of the interface.
+    pub fn iter(&self) -> impl Iterator<Item = (Bucket, u64)> + '_ {
+        Bucket::ALL.into_iter().map(|b| (b, self.get(b))).filter(|(_, n)| *n > 0)
+    }
+
+    /// Tokens in all, without the units that are not tokens. Cannot overflow: 11 buckets of 2^53.
+    pub fn tokens(&self) -> u64 {
+        Bucket::ALL.into_iter().filter(|b| b.is_token()).map(|b| self.get(b)).sum()
+    }
+
+    /// Conservation: the disjoint buckets add up to the provider's own total.
+    pub fn check_total(&self, total: u64) -> Result<(), UsageError> {
+        let sum = self.tokens();
+        if sum == total { Ok(()) } else { Err(UsageError::NotConserved { sum, total }) }
+    }
+}
+
+impl Serialize for Usage {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (bucket, count) in self.iter() {
+            map.serialize_entry(bucket.name(), &count)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Usage {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Counts;
+        impl<'de> Visitor<'de> for Counts {
+            type Value = Usage;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of bucket names and counts")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Usage, A::Error> {
+                let mut counts = Vec::with_capacity(4);
+                while let Some(name) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+                    let bucket = Bucket::from_name(&name)
+                        .ok_or_else(|| de::Error::custom(format_args!("unknown bucket `{name}`")))?;
+                    counts.push((bucket, map.next_value::<u64>()?));
+                }
+                Usage::new(counts).map_err(de::Error::custom)
+            }
+        }
+        deserializer.deserialize_map(Counts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_leave_out_other_units() {
+        let usage =
+            Usage::new([(Bucket::Input, 3), (Bucket::Reasoning, 4), (Bucket::WebSearches, 9)]).unwrap();
+        assert_eq!(usage.tokens(), 7);
+        assert!(usage.check_total(7).is_ok());
+        assert_eq!(usage.check_total(8), Err(UsageError::NotConserved { sum: 7, total: 8 }));
+    }
+
+    #[test]
+    fn the_largest_usage_sums_without_overflow() {
+        let usage = Usage::new(Bucket::ALL.map(|b| (b, MAX_COUNT))).unwrap();
+        assert_eq!(usage.tokens(), 11 * MAX_COUNT);
+        assert!(Usage::new([(Bucket::Input, MAX_COUNT + 1)]).is_err());
+        assert!(Usage::new([(Bucket::Input, u64::MAX), (Bucket::Input, u64::MAX)]).is_err());
+    }
+
+    #[test]
+    fn json_names_only_what_is_there() {
+        let usage: Usage = serde_json::from_str(r#"{"cache_read":5,"input":2}"#).unwrap();
+        assert_eq!(serde_json::to_string(&usage).unwrap(), r#"{"input":2,"cache_read":5}"#);
+        assert!(serde_json::from_str::<Usage>(r#"{"inputs":2}"#).is_err());
+    }
+}
