@@ -1,1 +1,93 @@
-//! x
+//! Stream batches in, exactly-once ledger commits out.
+//!
+//! A record and its additions to the rollups commit in one transaction, under the condition that the record
+//! was not there. So whatever is delivered again, in whatever grouping, by however many consumers, adds once.
+
+mod batch;
+mod commit;
+mod correct;
+mod prepare;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use aws_lambda_events::kinesis::KinesisEvent;
+use aws_lambda_events::streams::KinesisEventResponse;
+use shared::clock::Clock;
+use shared::ledger::{LedgerError, Quarantined, RecordStore};
+use shared::metrics::Metrics;
+use shared::price::PriceBook;
+
+use crate::batch::Batch;
+
+/// The handler of the aggregator's Lambda, and of its local stand-in.
+///
+/// It assumes of its event source mapping: `FunctionResponseTypes: ReportBatchItemFailures`, retries until the
+/// records expire (poison is put aside here, never there), and any batch size, window or parallelisation.
+pub struct Aggregator<L, M, C> {
+    ledger: L,
+    metrics: M,
+    clock: C,
+    book: Arc<PriceBook>,
+}
+
+impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
+    /// A handler over these ports.
+    pub fn new(ledger: L, metrics: M, clock: C, book: Arc<PriceBook>) -> Self {
+        Self { ledger, metrics, clock, book }
+    }
+
+    /// Commits a batch. The answer names each record of which something is not in the ledger yet; delivering
+    /// any of them again is harmless.
+    pub async fn handle(&self, event: KinesisEvent) -> KinesisEventResponse {
+        let mut batch = Batch::default();
+        let failed = match self.ledger.closed_before().await {
+            Ok(closed_before) => {
+                let lanes = self.read(&event, &mut batch).await;
+                for (lane, units) in lanes {
+                    self.commit_lane(lane, units, closed_before, &mut batch).await;
+                }
+                std::mem::take(&mut batch.failed)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no record of the batch was committed");
+                (0..event.records.len()).collect::<BTreeSet<_>>()
+            }
+        };
+        self.metrics.publish(batch.metrics()).await;
+        let mut response = KinesisEventResponse::default();
+        response.set_failures(failed.iter().filter_map(|n| event.records.get(*n)).map(|r| &*r.kinesis.sequence_number));
+        response
+    }
+
+    /// Puts something aside with the reason, before its stream record is acknowledged.
+    async fn put_aside(&self, aside: Aside<'_>, batch: &mut Batch) -> Result<(), LedgerError> {
+        let (payload, base64) = match std::str::from_utf8(aside.payload) {
+            Ok(text) => (text.to_owned(), false),
+            Err(_) => (base64::Engine::encode(&base64::engine::general_purpose::STANDARD, aside.payload), true),
+        };
+        tracing::error!(position = aside.position, code = aside.code, reason = aside.reason, "put aside");
+        self.ledger
+            .quarantine(Quarantined {
+                id: aside.id,
+                position: aside.position.to_owned(),
+                code: aside.code.to_owned(),
+                reason: aside.reason,
+                payload,
+                base64,
+                at: self.clock.now(),
+            })
+            .await?;
+        batch.quarantined += 1;
+        Ok(())
+    }
+}
+
+/// Something that cannot be counted.
+struct Aside<'a> {
+    id: String,
+    position: &'a str,
+    code: &'static str,
+    reason: String,
+    payload: &'a [u8],
+}

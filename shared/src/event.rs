@@ -222,16 +222,23 @@ impl Body {
     }
 }
 
-/// The hash of a packed part's events, leaving out the times that the server assigned.
-pub fn part_hash(events: &[(u32, UsageEvent)]) -> Result<ContentHash, serde_json::Error> {
-    if events.iter().all(|(_, e)| !e.time_assigned) {
-        return ContentHash::of(events);
+/// The hash of a packed part, leaving out the times that the server assigned.
+pub fn part_hash(
+    events: &[(u32, UsageEvent)],
+    outcomes: &[(u32, TaskOutcome)],
+) -> Result<ContentHash, serde_json::Error> {
+    let assigned = events.iter().any(|(_, e)| e.time_assigned) || outcomes.iter().any(|(_, t)| t.time_assigned);
+    if !assigned {
+        return ContentHash::of(&(events, outcomes));
     }
-    let mut given = events.to_vec();
-    for (_, event) in given.iter_mut().filter(|(_, e)| e.time_assigned) {
+    let (mut events, mut outcomes) = (events.to_vec(), outcomes.to_vec());
+    for (_, event) in events.iter_mut().filter(|(_, e)| e.time_assigned) {
         event.time = Timestamp::UNIX_EPOCH;
     }
-    ContentHash::of(&given)
+    for (_, task) in outcomes.iter_mut().filter(|(_, t)| t.time_assigned) {
+        task.time = Timestamp::UNIX_EPOCH;
+    }
+    ContentHash::of(&(events, outcomes))
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]

@@ -231,7 +231,7 @@ impl From<EventId> for String {
 /// The unit of de-duplication and of storage, under one agent.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RecordKey {
-    /// A record of one event: one with its own id, or a correction or outcome of a sealed submission.
+    /// A record of one event: one with its own id, or a correction of a sealed submission.
     Single(EventId),
     /// One packed part of a sealed submission.
     Part(SealKey, u32),

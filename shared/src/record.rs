@@ -103,6 +103,9 @@ pub struct RecordData {
     pub hash: Option<ContentHash>,
     /// The content.
     pub content: Content,
+    /// Task outcomes packed with the calls of [`Content::Usage`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outcomes: Vec<(EventIndex, TaskOutcome)>,
     /// The prices that applied.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prices: Vec<AppliedPrice>,
@@ -137,6 +140,7 @@ impl RecordData {
         Self {
             hash: None,
             content: Content::Awaited,
+            outcomes: Vec::new(),
             prices: Vec::new(),
             corrections: BTreeMap::new(),
             step: None,
@@ -188,6 +192,15 @@ impl RecordData {
         })
     }
 
+    /// The task outcomes of this record, voided ones too.
+    pub fn tasks(&self) -> impl Iterator<Item = (EventIndex, &TaskOutcome)> {
+        let alone = match &self.content {
+            Content::TaskOutcome(task) => Some((0, task)),
+            _ => None,
+        };
+        alone.into_iter().chain(self.outcomes.iter().map(|(index, task)| (*index, task)))
+    }
+
     /// This record's share of every total it belongs to.
     pub fn additions(&self, agent: &AgentId) -> Result<Additions, Overflow> {
         let mut additions = Additions::default();
@@ -214,9 +227,10 @@ impl RecordData {
         for (event, _, totals) in groups {
             additions.add(&Scope::of_call(agent, event), event.time, &totals)?;
         }
-        if let Content::TaskOutcome(task) = &self.content
-            && self.corrections.get(&0).is_none_or(|c| c.void.is_none())
-        {
+        for (index, task) in self.tasks() {
+            if self.corrections.get(&index).is_some_and(|c| c.void.is_some()) {
+                continue;
+            }
             let scopes = Scope::of_task(agent, task.team_id.as_ref(), &task.task_id);
             additions.add(&scopes, task.time, &Totals::of_task(task.outcome, task.value))?;
         }
@@ -239,7 +253,8 @@ impl RecordData {
         match &self.content {
             Content::Awaited => None,
             Content::Usage(events) => {
-                let times = || events.iter().map(|e| e.event.time);
+                let tasks = || self.outcomes.iter().map(|(_, task)| task.time);
+                let times = || events.iter().map(|e| e.event.time).chain(tasks());
                 Some((times().min()?, times().max()?))
             }
             Content::TaskOutcome(e) => Some((e.time, e.time)),

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Body, UsageEvent};
+use crate::event::{Body, TaskOutcome, UsageEvent};
 use crate::hash::ContentHash;
 use crate::id::{AgentId, EventId, RecordKey, SealKey};
 
@@ -34,7 +34,7 @@ pub enum Entry {
     Single(Single),
 }
 
-/// The usage events of one agent in one part of a sealed submission.
+/// What one agent did in one part of a sealed submission; corrections in it stand alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// Whose.
@@ -43,13 +43,17 @@ pub struct Part {
     pub key: SealKey,
     /// Which part: the events' index divided by [`crate::id::PART_EVENTS`].
     pub part: u32,
-    /// Hash of `events` as the sender gave them.
+    /// Hash of `events` and `outcomes` as the sender gave them: [`crate::event::part_hash`].
     pub hash: ContentHash,
-    /// Events with their index in the submission, ascending.
+    /// Model calls with their index in the submission, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<(u32, UsageEvent)>,
+    /// Task outcomes with their index in the submission, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outcomes: Vec<(u32, TaskOutcome)>,
 }
 
-/// An event with an id of its own, or a correction or outcome of a sealed submission.
+/// An event with an id of its own, or a correction of a sealed submission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Single {
     /// Whose.

@@ -1,0 +1,131 @@
+//! From a delivered batch to units of de-duplication, and what became of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_lambda_events::kinesis::{KinesisEvent, KinesisEventRecord};
+use shared::clock::Clock;
+use shared::event::Body;
+use shared::id::{AgentId, EventId, PART_EVENTS};
+use shared::ledger::RecordStore;
+use shared::metrics::{AgentDelta, BatchMetrics, Metrics};
+use shared::rollup::{Additions, ScopeKind};
+use shared::totals::Totals;
+use shared::window::WindowKind;
+use shared::wire::{Entry, StreamRecord};
+
+use crate::{Aggregator, Aside};
+
+/// One unit of de-duplication, as it was delivered.
+#[derive(Clone, Debug)]
+pub(crate) struct Unit {
+    /// Index of its stream record in the batch.
+    pub(crate) origin: usize,
+    /// Where in the stream it came from.
+    pub(crate) position: String,
+    /// What it is.
+    pub(crate) entry: Entry,
+}
+
+/// What a batch did so far.
+#[derive(Default)]
+pub(crate) struct Batch {
+    /// Stream records that have to come again.
+    pub(crate) failed: BTreeSet<usize>,
+    agents: BTreeMap<AgentId, Totals>,
+    pub(crate) duplicates: u64,
+    pub(crate) conflicts: u64,
+    pub(crate) quarantined: u64,
+}
+
+impl Batch {
+    /// Counts what a commit added.
+    pub(crate) fn committed(&mut self, agent: &AgentId, additions: &Additions) {
+        let totals = self.agents.entry(agent.clone()).or_default();
+        for (key, parts) in additions.iter() {
+            if key.scope.kind == ScopeKind::Org && key.window == WindowKind::Month {
+                for part in &parts.0 {
+                    // A metric that would pass what it can hold is left out; the ledger has the sum.
+                    let _ = totals.add(part);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn metrics(self) -> BatchMetrics {
+        let agents = self
+            .agents
+            .into_iter()
+            .filter(|(_, totals)| !totals.is_zero())
+            .map(|(agent, totals)| AgentDelta { agent, totals })
+            .collect();
+        BatchMetrics {
+            agents,
+            duplicates: self.duplicates,
+            conflicts: self.conflicts,
+            quarantined: self.quarantined,
+        }
+    }
+}
+
+impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
+    /// Reads the records; one that cannot be read is put aside, or failed if that does not work either.
+    pub(crate) async fn read(&self, event: &KinesisEvent, batch: &mut Batch) -> BTreeMap<u32, Vec<Unit>> {
+        let mut lanes: BTreeMap<u32, Vec<Unit>> = BTreeMap::new();
+        for (origin, record) in event.records.iter().enumerate() {
+            let position = position(record);
+            let payload = record.kinesis.data.as_slice();
+            let reason = match StreamRecord::decode(payload) {
+                Ok(read) => match read.entries.iter().find_map(malformed) {
+                    None => {
+                        let lane = record.kinesis.partition_key.parse().unwrap_or(0);
+                        let units = read.entries.into_iter().map(|entry| Unit {
+                            origin,
+                            position: position.clone(),
+                            entry,
+                        });
+                        lanes.entry(lane).or_default().extend(units);
+                        continue;
+                    }
+                    Some(reason) => reason,
+                },
+                Err(error) => error.to_string(),
+            };
+            let id = format!("unreadable {position}");
+            let aside = Aside { id, position: &position, code: "unreadable", reason, payload };
+            if let Err(error) = self.put_aside(aside, batch).await {
+                tracing::warn!(%error, position, "an unreadable record could not be put aside; it will come again");
+                batch.failed.insert(origin);
+            }
+        }
+        lanes
+    }
+}
+
+fn position(record: &KinesisEventRecord) -> String {
+    match &record.event_id {
+        Some(id) => id.clone(),
+        None => record.kinesis.sequence_number.clone(),
+    }
+}
+
+/// Why an entry breaks a rule that its identity rests on; none if it breaks none.
+fn malformed(entry: &Entry) -> Option<String> {
+    match entry {
+        Entry::Part(part) => {
+            let mut indexes = part.events.iter().map(|(i, _)| *i).chain(part.outcomes.iter().map(|(i, _)| *i));
+            let misplaced = indexes.find(|i| i / PART_EVENTS != part.part);
+            let ascending = part.events.windows(2).all(|pair| pair[0].0 < pair[1].0);
+            match misplaced {
+                Some(i) => Some(format!("event {i} of key {} does not belong to part {}", part.key, part.part)),
+                None if !ascending => Some(format!("the events of key {} are not in order", part.key)),
+                None => None,
+            }
+        }
+        Entry::Single(single) => match (&single.body, &single.id) {
+            (Body::Usage(_) | Body::TaskOutcome(_), EventId::Sealed(..)) => {
+                Some(format!("event {} of a sealed submission stands outside of its part", single.id))
+            }
+            _ => None,
+        },
+    }
+}

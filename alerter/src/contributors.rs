@@ -1,0 +1,65 @@
+//! Who spent it: the largest parts of a scope's spend, for an alert's text.
+
+use std::collections::HashMap;
+
+use shared::alert::Contributor;
+use shared::budget::{BudgetScope, Limit};
+use shared::ledger::{LedgerError, RollupQuery, RollupStore};
+use shared::rollup::ScopeKind;
+use shared::totals::Totals;
+use shared::window::{Range, cover};
+
+use crate::totals::add_counted;
+
+/// How many parts an alert names.
+const TOP: usize = 3;
+
+/// The largest parts, by what the budget counts, largest first.
+pub(crate) async fn top<L: RollupStore>(
+    ledger: &L,
+    scope: &BudgetScope,
+    limit: Limit,
+    range: Range,
+) -> Result<Vec<Contributor>, LedgerError> {
+    let owned = |name: &str| Some(name.to_owned());
+    let (dimension, kind, a, b) = match scope {
+        BudgetScope::Org => ("agent", ScopeKind::Agent, None, None),
+        BudgetScope::Team(name) => ("agent", ScopeKind::TeamAgent, owned(name.as_str()), None),
+        BudgetScope::Agent(name) => ("task", ScopeKind::AgentTask, owned(name.as_str()), None),
+        BudgetScope::Task(name) => ("agent", ScopeKind::AgentTask, None, owned(name.as_str())),
+        BudgetScope::Model(name) => ("agent", ScopeKind::AgentModel, None, owned(name.as_str())),
+    };
+    let named_by_second = b.is_none() && kind != ScopeKind::Agent;
+    let mut parts: HashMap<String, Totals> = HashMap::new();
+    for segment in cover(range, range) {
+        let query = RollupQuery {
+            kind,
+            a: a.clone(),
+            b: b.clone(),
+            window: segment.kind,
+            from: segment.from,
+            to: segment.to,
+        };
+        for row in ledger.rollups(&query).await? {
+            let name = if named_by_second { row.scope.b } else { row.scope.a };
+            add_counted(parts.entry(name).or_default(), &segment, &row.parts.0)?;
+        }
+    }
+    let mut parts: Vec<(String, Totals)> = parts.into_iter().filter(|(_, totals)| totals.events > 0).collect();
+    parts.sort_by(|(a_name, a), (b_name, b)| {
+        let by_tokens = b.tokens().cmp(&a.tokens());
+        let by_limit = match limit {
+            Limit::Usd(_) => b.cost.cmp(&a.cost).then(by_tokens),
+            Limit::Tokens(_) => by_tokens,
+        };
+        by_limit.then_with(|| a_name.cmp(b_name))
+    });
+    parts.truncate(TOP);
+    let contributor = |(name, totals): (String, Totals)| Contributor {
+        dimension: dimension.to_owned(),
+        name,
+        spend_usd: totals.known_cost(),
+        tokens: totals.tokens(),
+    };
+    Ok(parts.into_iter().map(contributor).collect())
+}

@@ -1,0 +1,70 @@
+//! One budget in one period: read the state, then the totals, then move the state if nobody else did.
+
+use shared::alert::{Alert, Delivery, StateKey};
+use shared::budget::Budget;
+use shared::clock::Clock;
+use shared::ledger::{AlertQuery, AlertStore, BudgetStore, LedgerError, RollupStore};
+use shared::notifier::Notifier;
+use shared::window::Range;
+
+use crate::{Alerter, contributors, period_totals};
+
+/// How often a decision is made anew after someone else moved the state in between.
+const RACES: usize = 32;
+
+impl<L: RollupStore + BudgetStore + AlertStore, N: Notifier, C: Clock> Alerter<L, N, C> {
+    /// Decides, stores the decision with its alerts, and delivers what is not delivered of this period.
+    pub(crate) async fn evaluate(&self, budget: &Budget, period: Range) -> Result<(), LedgerError> {
+        let spec = &budget.spec;
+        let key =
+            StateKey { budget: spec.name.clone(), version: budget.version, period_start: period.from };
+        for _ in 0..RACES {
+            // In this order: whatever moves the state after this read makes the write below fail.
+            let state = self.ledger.alert_state(&key).await?;
+            let totals = period_totals(&self.ledger, &spec.scope.scope(), period).await?;
+            let (next, transitions) = state.advance(budget, &totals);
+            if transitions.is_empty() {
+                return self.deliver_pending(&key).await;
+            }
+            let top = contributors::top(&self.ledger, &spec.scope, spec.limit, period).await?;
+            let at = self.clock.now();
+            let alerts: Vec<Alert> = transitions
+                .into_iter()
+                .map(|transition| Alert::new(budget, period, transition, &totals, top.clone(), at))
+                .collect();
+            if self.ledger.advance_alerts(&key, state.revision, &next, &alerts).await? {
+                return self.deliver_pending(&key).await;
+            }
+        }
+        Err(LedgerError::Retry(format!(
+            "the state of budget {} was moved by others {RACES} times in between",
+            spec.name
+        )))
+    }
+
+    /// Delivers what was decided here, and what someone who died before delivering had decided.
+    async fn deliver_pending(&self, key: &StateKey) -> Result<(), LedgerError> {
+        let pending = AlertQuery {
+            budget: Some(key.budget.clone()),
+            period_start: Some(key.period_start),
+            state: Some(Delivery::Pending),
+            limit: 100,
+            ..AlertQuery::default()
+        };
+        for alert in self.ledger.alerts(&pending).await?.iter().rev() {
+            self.deliver(alert).await?;
+        }
+        Ok(())
+    }
+
+    /// Delivers, then notes it: a crash in between delivers again, under the same id.
+    pub(crate) async fn deliver(&self, alert: &Alert) -> Result<(), LedgerError> {
+        match self.notifier.notify(alert).await {
+            Ok(()) => self.ledger.mark_delivered(&alert.id).await,
+            Err(error) => {
+                tracing::warn!(%error, alert = alert.id, "the sweep will send it again");
+                Ok(())
+            }
+        }
+    }
+}

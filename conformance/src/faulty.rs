@@ -1,0 +1,205 @@
+//! A ledger whose caller can die between any two steps, and whose callers interleave.
+//!
+//! Every call yields before and after, so that an executor can run someone else in between. A process that
+//! reaches its crash point dies there, before or after the call took effect, and all its later calls fail.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+
+use jiff::Timestamp;
+use shared::alert::{Alert, AlertState, StateKey};
+use shared::budget::{Budget, BudgetSpec};
+use shared::id::{AgentId, BudgetName, RecordKey};
+use shared::ledger::{
+    AlertQuery, AlertStore, BudgetStore, Commit, CommitError, Conflict, Ledger, LedgerError, Quarantined,
+    RecordQuery, RecordStore, RollupQuery, RollupRow, RollupStore,
+};
+use shared::record::Record;
+use shared::rollup::RollupKey;
+use shared::window::{Range, WindowKind};
+
+/// When a process dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CrashPoint {
+    /// At which of its calls, from 0; never if negative.
+    pub call: i64,
+    /// Whether that call still takes effect.
+    pub after: bool,
+}
+
+impl CrashPoint {
+    /// Does not die.
+    pub const NEVER: CrashPoint = CrashPoint { call: -1, after: false };
+}
+
+/// What the ledger's stream would carry: the rollups that commits changed.
+#[derive(Debug, Default)]
+pub struct Feed(Mutex<Vec<RollupKey>>);
+
+impl Feed {
+    /// Everything so far, in order.
+    pub fn all(&self) -> Vec<RollupKey> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, commit: &Commit) {
+        let mut feed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let hours = |key: &RollupKey| key.window == WindowKind::Hour && !key.scope.kind.is_pair();
+        feed.extend(commit.additions.iter().map(|(key, _)| key).filter(|key| hours(key)).cloned());
+    }
+}
+
+/// One process's view of a ledger.
+pub struct Faulty<L> {
+    inner: Arc<L>,
+    feed: Arc<Feed>,
+    calls: AtomicI64,
+    crash: CrashPoint,
+    dead: AtomicBool,
+}
+
+impl<L: Ledger> Faulty<L> {
+    /// A process that dies at `crash`.
+    pub fn new(inner: Arc<L>, feed: Arc<Feed>, crash: CrashPoint) -> Self {
+        Self { inner, feed, calls: AtomicI64::new(0), crash, dead: AtomicBool::new(false) }
+    }
+
+    /// Whether it died.
+    pub fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Relaxed)
+    }
+
+    /// Passes a step that is no ledger call but can also be where the process dies.
+    pub async fn step(&self) -> Result<(), LedgerError> {
+        self.call(async { Ok::<_, LedgerError>(()) }).await
+    }
+
+    async fn call<T, E: From<LedgerError>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let died = || E::from(LedgerError::Retry("the process died".to_owned()));
+        yield_now().await;
+        if self.is_dead() {
+            return Err(died());
+        }
+        let here = self.calls.fetch_add(1, Ordering::Relaxed) == self.crash.call;
+        if here && !self.crash.after {
+            self.dead.store(true, Ordering::Relaxed);
+            return Err(died());
+        }
+        let done = work.await;
+        if here {
+            self.dead.store(true, Ordering::Relaxed);
+            return Err(died());
+        }
+        yield_now().await;
+        done
+    }
+}
+
+/// Lets someone else run.
+pub async fn yield_now() {
+    let mut yielded = false;
+    std::future::poll_fn(move |context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+impl<L: Ledger> RecordStore for Faulty<L> {
+    async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
+        self.call(async {
+            self.inner.commit(commit.clone()).await?;
+            self.feed.note(&commit);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn get(&self, keys: &[(AgentId, RecordKey)]) -> Result<Vec<Option<Record>>, LedgerError> {
+        self.call(self.inner.get(keys)).await
+    }
+
+    async fn records(&self, query: &RecordQuery) -> Result<Vec<Record>, LedgerError> {
+        self.call(self.inner.records(query)).await
+    }
+
+    async fn put_conflict(&self, conflict: Conflict) -> Result<(), LedgerError> {
+        self.call(self.inner.put_conflict(conflict)).await
+    }
+
+    async fn conflicts(&self, limit: usize) -> Result<Vec<Conflict>, LedgerError> {
+        self.call(self.inner.conflicts(limit)).await
+    }
+
+    async fn quarantine(&self, item: Quarantined) -> Result<(), LedgerError> {
+        self.call(self.inner.quarantine(item)).await
+    }
+
+    async fn quarantined(&self, limit: usize) -> Result<Vec<Quarantined>, LedgerError> {
+        self.call(self.inner.quarantined(limit)).await
+    }
+
+    async fn awaited(&self, limit: usize) -> Result<Vec<Record>, LedgerError> {
+        self.call(self.inner.awaited(limit)).await
+    }
+
+    async fn closed_before(&self) -> Result<Option<Timestamp>, LedgerError> {
+        self.call(self.inner.closed_before()).await
+    }
+
+    async fn close_before(&self, at: Timestamp) -> Result<(), LedgerError> {
+        self.call(self.inner.close_before(at)).await
+    }
+}
+
+impl<L: Ledger> RollupStore for Faulty<L> {
+    async fn rollups(&self, query: &RollupQuery) -> Result<Vec<RollupRow>, LedgerError> {
+        self.call(self.inner.rollups(query)).await
+    }
+
+    async fn extent(&self) -> Result<Option<Range>, LedgerError> {
+        self.call(self.inner.extent()).await
+    }
+}
+
+impl<L: Ledger> BudgetStore for Faulty<L> {
+    async fn budgets(&self) -> Result<Vec<Budget>, LedgerError> {
+        self.call(self.inner.budgets()).await
+    }
+
+    async fn set_budget(&self, spec: &BudgetSpec, at: Timestamp) -> Result<Budget, LedgerError> {
+        self.call(self.inner.set_budget(spec, at)).await
+    }
+
+    async fn remove_budget(&self, name: &BudgetName) -> Result<bool, LedgerError> {
+        self.call(self.inner.remove_budget(name)).await
+    }
+}
+
+impl<L: Ledger> AlertStore for Faulty<L> {
+    async fn alert_state(&self, key: &StateKey) -> Result<AlertState, LedgerError> {
+        self.call(self.inner.alert_state(key)).await
+    }
+
+    async fn advance_alerts(
+        &self,
+        key: &StateKey,
+        expected: u64,
+        next: &AlertState,
+        alerts: &[Alert],
+    ) -> Result<bool, LedgerError> {
+        self.call(self.inner.advance_alerts(key, expected, next, alerts)).await
+    }
+
+    async fn mark_delivered(&self, id: &str) -> Result<(), LedgerError> {
+        self.call(self.inner.mark_delivered(id)).await
+    }
+
+    async fn alerts(&self, query: &AlertQuery) -> Result<Vec<Alert>, LedgerError> {
+        self.call(self.inner.alerts(query)).await
+    }
+}

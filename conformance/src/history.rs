@@ -1,0 +1,168 @@
+//! Random histories: what clients send, repeat, regroup, correct and get wrong.
+
+use fastrand::Rng;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value, json};
+
+/// One POST: its `idempotency-key`, and its events as JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Submission {
+    /// The key, if it is sealed.
+    pub key: Option<String>,
+    /// Its events.
+    pub events: Vec<Value>,
+}
+
+impl Submission {
+    /// Whether sending it again is safe: nothing in it gets a new id each time.
+    pub fn is_repeatable(&self) -> bool {
+        self.key.is_some() || self.events.iter().all(|event| event.get("id").is_some())
+    }
+}
+
+/// When the histories play.
+pub const START: &str = "2026-03-07T12:00:00Z";
+
+const AGENTS: [&str; 3] = ["planner", "researcher", "writer#2"];
+const TEAMS: [&str; 2] = ["growth", "core"];
+const TASKS: [&str; 3] = ["T-1", "T-2", "acme/repo#12"];
+const MODELS: [(&str, &str); 3] = [("p", "cheap"), ("p", "dear"), ("q", "mystery")];
+
+/// A history of about `size` submissions, some of them several times, in the order of sending.
+pub fn history(rng: &mut Rng, size: usize) -> Vec<Submission> {
+    let mut sent: Vec<Submission> = Vec::new();
+    let mut sealed = 0;
+    let mut ids = 0;
+    while sent.len() < size {
+        let next = match rng.u32(..100) {
+            // A client repeats a whole submission.
+            0..20 if !sent.is_empty() => {
+                let again = rng.choice(&sent).cloned();
+                again.filter(Submission::is_repeatable)
+            }
+            // Events with their own ids come again in another grouping, perhaps under a key.
+            20..35 => regroup(rng, &sent, &mut sealed),
+            // The same key or the same ids with other content.
+            35..41 => alter(rng, &sent),
+            _ => Some(fresh(rng, &mut sealed, &mut ids)),
+        };
+        sent.extend(next);
+    }
+    sent
+}
+
+fn fresh(rng: &mut Rng, sealed: &mut u32, ids: &mut u32) -> Submission {
+    let key = (rng.u32(..3) > 0).then(|| {
+        *sealed += 1;
+        format!("k{sealed}")
+    });
+    let count = match rng.u32(..20) {
+        0 => rng.usize(90..=210),
+        1 => 0,
+        _ => rng.usize(1..=5),
+    };
+    // Many tasks in one part do not fit one transaction.
+    let tasks = if count > 50 { 60 } else { 0 };
+    let events = (0..count.max(1))
+        .map(|_| {
+            let mut event = event(rng, *sealed, *ids, tasks);
+            let correction = event.get("corrects").is_some();
+            if key.is_none() && (correction || rng.bool()) || rng.u32(..4) == 0 {
+                *ids += 1;
+                event.insert("id".to_owned(), json!(format!("e{ids}")));
+            }
+            Value::Object(event)
+        })
+        .collect();
+    Submission { key, events }
+}
+
+fn event(rng: &mut Rng, sealed: u32, ids: u32, tasks: u32) -> Map<String, Value> {
+    let agent = AGENTS[rng.usize(..AGENTS.len())];
+    let target = |rng: &mut Rng| {
+        if rng.bool() {
+            format!("e{}", rng.u32(1..=ids + 3))
+        } else {
+            format!("k{}#{}", rng.u32(1..=sealed + 2), rng.u32(..4))
+        }
+    };
+    let mut event = match rng.u32(..100) {
+        0..8 => json!({"type": "void", "corrects": target(rng)}),
+        8..18 => json!({"type": "amend", "corrects": target(rng), "revision": rng.u32(1..=3), "usage": usage(rng)}),
+        18..23 => {
+            let outcome = ["success", "failure", "abandoned"][rng.usize(..3)];
+            json!({"type": "task_outcome", "task_id": TASKS[rng.usize(..TASKS.len())], "outcome": outcome,
+                   "value": format!("{}.5", rng.u32(..9))})
+        }
+        _ => {
+            let mut event = json!({"usage": usage(rng)});
+            if rng.u32(..4) > 0 {
+                let (provider, model) = MODELS[rng.usize(..MODELS.len())];
+                event["provider"] = json!(provider);
+                event["model"] = json!(model);
+            }
+            if tasks > 0 {
+                event["task_id"] = json!(format!("many-{}", rng.u32(..tasks)));
+            } else if rng.bool() {
+                event["task_id"] = json!(TASKS[rng.usize(..TASKS.len())]);
+            }
+            event
+        }
+    };
+    event["agent_id"] = json!(agent);
+    if rng.bool() && event.get("corrects").is_none() {
+        event["team_id"] = json!(TEAMS[rng.usize(..TEAMS.len())]);
+    }
+    if rng.u32(..5) > 0 {
+        event["time"] = json!(time(rng).to_string());
+    }
+    match event {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// Mostly now, sometimes days late: across a change of daylight saving and the ends of days.
+fn time(rng: &mut Rng) -> Timestamp {
+    let start: Timestamp = START.parse().unwrap_or(Timestamp::UNIX_EPOCH);
+    let seconds = if rng.u32(..4) == 0 { -rng.i64(..20 * 86_400) } else { -rng.i64(..3 * 3_600) };
+    start.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(start)
+}
+
+fn usage(rng: &mut Rng) -> Value {
+    let mut usage = json!({"input": rng.u32(..5_000)});
+    if rng.bool() {
+        usage["output"] = json!(rng.u32(..900));
+    }
+    if rng.u32(..4) == 0 {
+        usage["cache_read"] = json!(rng.u32(..90_000));
+    }
+    if rng.u32(..30) == 0 {
+        usage["reasoning"] = json!(1_u64 << 40);
+    }
+    usage
+}
+
+fn regroup(rng: &mut Rng, sent: &[Submission], sealed: &mut u32) -> Option<Submission> {
+    let owned: Vec<&Value> = sent.iter().flat_map(|s| &s.events).filter(|e| e.get("id").is_some()).collect();
+    if owned.is_empty() {
+        return None;
+    }
+    let key = rng.bool().then(|| {
+        *sealed += 1;
+        format!("k{sealed}")
+    });
+    let events = (0..rng.usize(1..=4)).filter_map(|_| rng.choice(&owned).map(|e| (*e).clone())).collect();
+    Some(Submission { key, events })
+}
+
+fn alter(rng: &mut Rng, sent: &[Submission]) -> Option<Submission> {
+    let mut altered = rng.choice(sent).cloned().filter(Submission::is_repeatable)?;
+    let at = rng.usize(..altered.events.len());
+    let event = altered.events.get_mut(at)?;
+    if event.get("usage").is_some() {
+        event["usage"] = json!({"input": rng.u32(5_001..9_999)});
+        return Some(altered);
+    }
+    None
+}

@@ -1,0 +1,138 @@
+//! Alert state, moved conditionally, and the history of alerts.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use shared::alert::{Alert, AlertKind, AlertState, Delivery, StateKey};
+use shared::ledger::{AlertQuery, AlertStore, LedgerError};
+
+use super::{SqliteLedger, refusal, unreadable};
+
+impl AlertStore for SqliteLedger {
+    async fn alert_state(&self, key: &StateKey) -> Result<AlertState, LedgerError> {
+        state(&self.writer(), key)
+    }
+
+    async fn advance_alerts(
+        &self,
+        key: &StateKey,
+        expected: u64,
+        next: &AlertState,
+        alerts: &[Alert],
+    ) -> Result<bool, LedgerError> {
+        let mut moved = true;
+        let done = self.write(|db| {
+            moved = state(db, key)?.revision == expected;
+            for alert in alerts {
+                moved = moved && insert(db, alert)?;
+            }
+            if !moved {
+                return Err(LedgerError::Retry("rolled back".to_owned()));
+            }
+            let data = serde_json::to_string(next).map_err(unreadable)?;
+            db.execute(
+                "INSERT OR REPLACE INTO alert_state (budget, version, period_start, revision, data)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![key.budget.as_str(), as_i64(key.version), key.period_start, as_i64(next.revision), data],
+            )
+            .map_err(refusal)?;
+            Ok(())
+        });
+        if moved { done.map(|()| true) } else { Ok(false) }
+    }
+
+    async fn mark_delivered(&self, id: &str) -> Result<(), LedgerError> {
+        self.write(|db| {
+            db.execute("UPDATE alert SET state = 'delivered' WHERE id = ?1", params![id]).map_err(refusal)?;
+            Ok(())
+        })
+    }
+
+    async fn alerts(&self, query: &AlertQuery) -> Result<Vec<Alert>, LedgerError> {
+        let mut conditions = vec!["true".to_owned()];
+        let mut values: Vec<Value> = Vec::new();
+        let mut with = |condition: &str, value: Value| {
+            values.push(value);
+            conditions.push(condition.replace('?', &format!("?{}", values.len())));
+        };
+        if let Some(budget) = &query.budget {
+            with("budget = ?", Value::Text(budget.to_string()));
+        }
+        if let Some(start) = query.period_start {
+            with("period_start = ?", Value::Integer(start));
+        }
+        if let Some(kind) = query.kind {
+            with("kind = ?", Value::Text(kind_name(kind).to_owned()));
+        }
+        match query.state {
+            // Written out, so that the planner sees the partial index.
+            Some(Delivery::Pending) => conditions.push("state = 'pending'".to_owned()),
+            Some(Delivery::Delivered) => conditions.push("state = 'delivered'".to_owned()),
+            None => {}
+        }
+        if let Some((at, id)) = &query.after {
+            values.push(Value::Integer(at.as_microsecond()));
+            values.push(Value::Text(id.clone()));
+            conditions.push(format!("(at, id) < (?{}, ?{})", values.len() - 1, values.len()));
+        }
+        values.push(Value::Integer(i64::try_from(query.limit).unwrap_or(i64::MAX)));
+        let sql = format!(
+            "SELECT data, state FROM alert WHERE {} ORDER BY at DESC, id DESC LIMIT ?{}",
+            conditions.join(" AND "),
+            values.len()
+        );
+        let db = self.writer();
+        let mut select = db.prepare_cached(&sql).map_err(refusal)?;
+        let rows = select
+            .query_map(params_from_iter(values), |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
+            .map_err(refusal)?;
+        rows.map(|row| {
+            let (data, state) = row.map_err(refusal)?;
+            let mut alert: Alert = serde_json::from_str(&data).map_err(unreadable)?;
+            alert.state = if state == "delivered" { Delivery::Delivered } else { Delivery::Pending };
+            Ok(alert)
+        })
+        .collect()
+    }
+}
+
+fn state(db: &Connection, key: &StateKey) -> Result<AlertState, LedgerError> {
+    db.prepare_cached("SELECT data FROM alert_state WHERE budget = ?1 AND version = ?2 AND period_start = ?3")
+        .and_then(|mut s| {
+            s.query_row(params![key.budget.as_str(), as_i64(key.version), key.period_start], |row| {
+                row.get::<_, String>(0)
+            })
+            .optional()
+        })
+        .map_err(refusal)?
+        .map_or_else(|| Ok(AlertState::default()), |data| serde_json::from_str(&data).map_err(unreadable))
+}
+
+fn insert(db: &Connection, alert: &Alert) -> Result<bool, LedgerError> {
+    let data = serde_json::to_string(alert).map_err(unreadable)?;
+    let inserted = db
+        .execute(
+            "INSERT INTO alert (id, at, budget, period_start, kind, state, data)
+             VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?6) ON CONFLICT DO NOTHING",
+            params![
+                alert.id,
+                alert.at.as_microsecond(),
+                alert.budget.as_str(),
+                alert.period_start.as_second(),
+                kind_name(alert.kind),
+                data
+            ],
+        )
+        .map_err(refusal)?;
+    Ok(inserted == 1)
+}
+
+fn kind_name(kind: AlertKind) -> &'static str {
+    match kind {
+        AlertKind::Threshold => "threshold",
+        AlertKind::Recovered => "recovered",
+    }
+}
+
+fn as_i64(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}

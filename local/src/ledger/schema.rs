@@ -1,0 +1,76 @@
+//! The tables. Keys and sums are text that any SQLite tool shows; sums are never SQL's own numbers.
+
+use rusqlite::Connection;
+
+/// The schema written; a ledger of a newer one is refused.
+pub(super) const VERSION: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+-- One item of the ledger. Times in nanoseconds; none while the record is awaited.
+CREATE TABLE record (
+    agent TEXT NOT NULL, key TEXT NOT NULL, version INTEGER NOT NULL,
+    earliest INTEGER, latest INTEGER, data TEXT NOT NULL,
+    UNIQUE (agent, key)
+);
+CREATE INDEX record_of_agent ON record (agent, latest) WHERE latest IS NOT NULL;
+CREATE INDEX record_by_time ON record (latest) WHERE latest IS NOT NULL;
+CREATE INDEX record_awaited ON record (agent, key) WHERE latest IS NULL;
+
+-- Partial sums of one lane. kind: shared::rollup::ScopeKind; win: 0 hour, 1 day, 2 month; parts: JSON.
+CREATE TABLE rollup (
+    kind INTEGER NOT NULL, win INTEGER NOT NULL, start INTEGER NOT NULL,
+    a TEXT NOT NULL, b TEXT NOT NULL, lane INTEGER NOT NULL, parts TEXT NOT NULL,
+    PRIMARY KEY (kind, win, start, a, b, lane)
+) WITHOUT ROWID;
+-- Top contributors of a task and of a model are pairs found by their second name.
+CREATE INDEX rollup_by_second ON rollup (kind, win, start, b) WHERE kind IN (7, 8);
+
+CREATE TABLE conflict (
+    agent TEXT NOT NULL, key TEXT NOT NULL, refused TEXT NOT NULL, data TEXT NOT NULL,
+    UNIQUE (agent, key, refused)
+);
+CREATE TABLE quarantine (id TEXT NOT NULL UNIQUE, data TEXT NOT NULL);
+
+CREATE TABLE budget (name TEXT PRIMARY KEY, version INTEGER NOT NULL, data TEXT) WITHOUT ROWID;
+CREATE TABLE alert_state (
+    budget TEXT NOT NULL, version INTEGER NOT NULL, period_start INTEGER NOT NULL,
+    revision INTEGER NOT NULL, data TEXT NOT NULL,
+    PRIMARY KEY (budget, version, period_start)
+) WITHOUT ROWID;
+CREATE TABLE alert (
+    id TEXT PRIMARY KEY, at INTEGER NOT NULL, budget TEXT NOT NULL, period_start INTEGER NOT NULL,
+    kind TEXT NOT NULL, state TEXT NOT NULL, data TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX alert_by_time ON alert (at, id);
+CREATE INDEX alert_pending ON alert (at, id) WHERE state = 'pending';
+
+-- What a table's stream would carry: the item keys that a transaction changed.
+CREATE TABLE change (seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, keys TEXT NOT NULL);
+CREATE TABLE checkpoint (source TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
+";
+
+/// Makes or checks the tables; answers the schema found.
+pub(super) fn prepare(db: &Connection) -> rusqlite::Result<i64> {
+    db.busy_timeout(std::time::Duration::from_secs(5))?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    // Commits reach the disk when the write-ahead log is next synced. A power cut takes the newest ones back
+    // together with the checkpoint that follows them, and the stream delivers those again.
+    db.pragma_update(None, "synchronous", "NORMAL")?;
+    db.pragma_update(None, "cache_size", -16_384)?;
+    db.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+    let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found == 0 {
+        db.execute_batch(&format!("BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"))?;
+        return Ok(VERSION);
+    }
+    Ok(found)
+}
+
+/// Sets a reader up.
+pub(super) fn prepare_reader(db: &Connection) -> rusqlite::Result<()> {
+    db.busy_timeout(std::time::Duration::from_secs(5))?;
+    db.pragma_update(None, "cache_size", -4_096)?;
+    db.pragma_update(None, "query_only", true)
+}

@@ -1,0 +1,3 @@
+//! AgentLedger on one machine: the ports embedded, and the host that drives the handlers.
+
+pub mod ledger;
