@@ -31,7 +31,7 @@ pub(crate) async fn top<L: RollupStore>(
     };
     let named_by_second = b.is_none() && kind != ScopeKind::Agent;
     let mut parts: HashMap<String, Totals> = HashMap::new();
-    for segment in cover(range, range) {
+    for segment in cover(range, Range::EVER) {
         let query = RollupQuery {
             kind,
             a: a.clone(),

@@ -4,6 +4,7 @@
 //! stored state under the condition that nobody else moved it: so each crossing is one alert, whoever looks,
 //! however often, in whatever order.
 
+pub mod admin;
 mod contributors;
 mod evaluate;
 mod totals;

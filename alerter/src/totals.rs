@@ -8,7 +8,7 @@ use shared::window::{Range, Segment, WindowKind, cover};
 /// The totals of one scope over a range on quarter hours.
 pub async fn period_totals<L: RollupStore>(ledger: &L, scope: &Scope, range: Range) -> Result<Totals, LedgerError> {
     let mut sum = Totals::default();
-    for segment in cover(range, range) {
+    for segment in cover(range, Range::EVER) {
         let pair = scope.kind.is_pair();
         let query = RollupQuery {
             kind: scope.kind,

@@ -33,6 +33,7 @@ pub fn history(rng: &mut Rng, size: usize) -> Vec<Submission> {
     let mut sent: Vec<Submission> = Vec::new();
     let mut sealed = 0;
     let mut ids = 0;
+    let mut targets: Vec<(String, String)> = Vec::new();
     while sent.len() < size {
         let next = match rng.u32(..100) {
             // A client repeats a whole submission.
@@ -44,14 +45,15 @@ pub fn history(rng: &mut Rng, size: usize) -> Vec<Submission> {
             20..35 => regroup(rng, &sent, &mut sealed),
             // The same key or the same ids with other content.
             35..41 => alter(rng, &sent),
-            _ => Some(fresh(rng, &mut sealed, &mut ids)),
+            _ => Some(fresh(rng, &mut sealed, &mut ids, &mut targets)),
         };
         sent.extend(next);
     }
     sent
 }
 
-fn fresh(rng: &mut Rng, sealed: &mut u32, ids: &mut u32) -> Submission {
+/// A new submission; `targets` are the events so far, by agent and id, for corrections to aim at.
+fn fresh(rng: &mut Rng, sealed: &mut u32, ids: &mut u32, targets: &mut Vec<(String, String)>) -> Submission {
     let key = (rng.u32(..3) > 0).then(|| {
         *sealed += 1;
         format!("k{sealed}")
@@ -64,12 +66,25 @@ fn fresh(rng: &mut Rng, sealed: &mut u32, ids: &mut u32) -> Submission {
     // Many tasks in one part do not fit one transaction.
     let tasks = if count > 50 { 60 } else { 0 };
     let events = (0..count.max(1))
-        .map(|_| {
+        .map(|n| {
             let mut event = event(rng, *sealed, *ids, tasks);
             let correction = event.get("corrects").is_some();
+            if correction
+                && rng.u32(..4) > 0
+                && let Some((agent, id)) = rng.choice(&*targets)
+            {
+                event.insert("agent_id".to_owned(), json!(agent));
+                event.insert("corrects".to_owned(), json!(id));
+            }
             if key.is_none() && (correction || rng.bool()) || rng.u32(..4) == 0 {
                 *ids += 1;
                 event.insert("id".to_owned(), json!(format!("e{ids}")));
+            }
+            let agent = event["agent_id"].as_str().unwrap_or_default().to_owned();
+            match (&key, event.get("id").and_then(Value::as_str)) {
+                (_, Some(id)) => targets.push((agent, id.to_owned())),
+                (Some(key), None) => targets.push((agent, format!("{key}#{n}"))),
+                (None, None) => {}
             }
             Value::Object(event)
         })
@@ -125,7 +140,7 @@ fn event(rng: &mut Rng, sealed: u32, ids: u32, tasks: u32) -> Map<String, Value>
 /// Mostly now, sometimes days late: across a change of daylight saving and the ends of days.
 fn time(rng: &mut Rng) -> Timestamp {
     let start: Timestamp = START.parse().unwrap_or(Timestamp::UNIX_EPOCH);
-    let seconds = if rng.u32(..4) == 0 { -rng.i64(..20 * 86_400) } else { -rng.i64(..3 * 3_600) };
+    let seconds = if rng.u32(..4) == 0 { -rng.i64(0..20 * 86_400) } else { -rng.i64(0..3 * 3_600) };
     start.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(start)
 }
 

@@ -127,7 +127,7 @@ pub fn totals(
     time: impl Fn(&AgentId, &RecordKey, u32) -> i64,
 ) -> BTreeMap<Key, Sums> {
     let mut voided: Vec<(&AgentId, &str)> = Vec::new();
-    let mut amended: BTreeMap<(&AgentId, &str), (u64, String, &Value)> = BTreeMap::new();
+    let mut amended: BTreeMap<(&AgentId, &str), (u64, EventId, &Value)> = BTreeMap::new();
     for (agent, key, content) in standing {
         for sent in *content {
             let Some(corrects) = sent.body["corrects"].as_str() else { continue };
@@ -135,7 +135,7 @@ pub fn totals(
                 voided.push((agent, corrects));
                 continue;
             }
-            let rank = (sent.body["revision"].as_u64().unwrap_or(0), key.event_id(sent.index).to_string());
+            let rank = (sent.body["revision"].as_u64().unwrap_or(0), key.event_id(sent.index));
             let newer = amended.get(&(agent, corrects)).is_none_or(|known| (known.0, &known.1) < (rank.0, &rank.1));
             if newer {
                 amended.insert((agent, corrects), (rank.0, rank.1, &sent.body["usage"]));

@@ -277,3 +277,47 @@ pub trait AlertStore: Send + Sync {
 pub trait Ledger: RecordStore + RollupStore + BudgetStore + AlertStore {}
 
 impl<L: RecordStore + RollupStore + BudgetStore + AlertStore> Ledger for L {}
+
+/// A shared ledger is a ledger.
+macro_rules! forward {
+    ($port:ident { $(fn $name:ident(&self $(, $arg:ident: $ty:ty)* $(,)?) -> $out:ty;)* }) => {
+        impl<L: $port> $port for std::sync::Arc<L> {
+            $(fn $name(&self $(, $arg: $ty)*) -> impl Future<Output = $out> + Send {
+                (**self).$name($($arg),*)
+            })*
+        }
+    };
+}
+
+forward!(RecordStore {
+    fn commit(&self, commit: Commit) -> Result<(), CommitError>;
+    fn get(&self, keys: &[(AgentId, RecordKey)]) -> Result<Vec<Option<Record>>, LedgerError>;
+    fn records(&self, query: &RecordQuery) -> Result<Vec<Record>, LedgerError>;
+    fn put_conflict(&self, conflict: Conflict) -> Result<(), LedgerError>;
+    fn conflicts(&self, limit: usize) -> Result<Vec<Conflict>, LedgerError>;
+    fn quarantine(&self, item: Quarantined) -> Result<(), LedgerError>;
+    fn quarantined(&self, limit: usize) -> Result<Vec<Quarantined>, LedgerError>;
+    fn awaited(&self, limit: usize) -> Result<Vec<Record>, LedgerError>;
+    fn closed_before(&self) -> Result<Option<Timestamp>, LedgerError>;
+    fn close_before(&self, at: Timestamp) -> Result<(), LedgerError>;
+});
+
+forward!(RollupStore {
+    fn rollups(&self, query: &RollupQuery) -> Result<Vec<RollupRow>, LedgerError>;
+    fn extent(&self) -> Result<Option<Range>, LedgerError>;
+});
+
+forward!(BudgetStore {
+    fn budgets(&self) -> Result<Vec<Budget>, LedgerError>;
+    fn set_budget(&self, spec: &BudgetSpec, at: Timestamp) -> Result<Budget, LedgerError>;
+    fn remove_budget(&self, name: &BudgetName) -> Result<bool, LedgerError>;
+});
+
+forward!(AlertStore {
+    fn alert_state(&self, key: &StateKey) -> Result<AlertState, LedgerError>;
+    fn advance_alerts(
+        &self, key: &StateKey, expected: u64, next: &AlertState, alerts: &[Alert]
+    ) -> Result<bool, LedgerError>;
+    fn mark_delivered(&self, id: &str) -> Result<(), LedgerError>;
+    fn alerts(&self, query: &AlertQuery) -> Result<Vec<Alert>, LedgerError>;
+});

@@ -73,6 +73,9 @@ pub struct Range {
 }
 
 impl Range {
+    /// All of time: the extent to give where nothing is known of what holds data.
+    pub const EVER: Range = Range { from: i64::MIN, to: i64::MAX };
+
     /// The smallest range on quarter hours that holds both ends.
     pub fn covering(from: Timestamp, to: Timestamp) -> Self {
         let from = from.as_second().div_euclid(QUARTER) * QUARTER;

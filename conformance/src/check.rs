@@ -1,0 +1,277 @@
+//! The laws, checked after a history: totals, recomputation, conflicts, alerts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use shared::alert::{Alert, AlertKind, Delivery, StateKey};
+use shared::event::TaskResult;
+use shared::id::{AgentId, RecordKey};
+use shared::invariant::{self, Invariant};
+use shared::ledger::{AlertQuery, Ledger, RecordCursor, RecordQuery, RollupQuery};
+use shared::record::{Content, Record};
+use shared::rollup::{Additions, ScopeKind};
+use shared::totals::Totals;
+use shared::window::{Range, WindowKind};
+
+use crate::oracle::{self, Key, Sends, Sent, Sums};
+
+/// A law that does not hold.
+#[derive(Clone, Debug)]
+pub struct Violation {
+    /// Which.
+    pub law: Invariant,
+    /// How it shows.
+    pub detail: String,
+}
+
+fn broken(law: Invariant, detail: impl Into<String>) -> Violation {
+    Violation { law, detail: detail.into() }
+}
+
+/// Every record of the ledger, read in pages of odd size.
+pub async fn all_records<L: Ledger>(ledger: &L) -> Result<Vec<Record>, String> {
+    let mut all: Vec<Record> = Vec::new();
+    loop {
+        let after = all.last().and_then(|record| {
+            let (_, latest) = record.data.span()?;
+            Some(RecordCursor { latest, agent: record.agent.clone(), key: record.key.clone() })
+        });
+        let query = RecordQuery { after, limit: 7, ..RecordQuery::default() };
+        let page = ledger.records(&query).await.map_err(|e| e.to_string())?;
+        if page.is_empty() {
+            return Ok(all);
+        }
+        all.extend(page);
+    }
+}
+
+/// Every rollup of the ledger: hours as quarters.
+async fn all_rollups<L: Ledger>(ledger: &L) -> Result<BTreeMap<Key, Totals>, String> {
+    let mut all: BTreeMap<Key, Totals> = BTreeMap::new();
+    let start: i64 = oracle_start();
+    for kind in ScopeKind::ALL {
+        for window in WindowKind::ALL {
+            let query = RollupQuery {
+                kind,
+                a: None,
+                b: None,
+                window,
+                from: window.start(start - 90 * 86_400),
+                to: window.end(start + 90 * 86_400),
+            };
+            for row in ledger.rollups(&query).await.map_err(|e| e.to_string())? {
+                for (n, totals) in (0..).zip(&row.parts.0) {
+                    let (name, at) = match window {
+                        WindowKind::Hour => ("quarter", row.start + n * 900),
+                        WindowKind::Day => ("day", row.start),
+                        WindowKind::Month => ("month", row.start),
+                    };
+                    let key = (kind.name(), row.scope.a.clone(), row.scope.b.clone(), name, at);
+                    all.entry(key).or_default().add(totals).map_err(|e| e.to_string())?;
+                }
+            }
+        }
+    }
+    all.retain(|_, totals| !totals.is_zero());
+    Ok(all)
+}
+
+fn oracle_start() -> i64 {
+    crate::history::START.parse::<Timestamp>().map_or(0, Timestamp::as_second)
+}
+
+/// [`invariant::TOTALS_EXACT`] against the model, and the conflicts beside it.
+pub async fn totals<L: Ledger>(ledger: &L, sends: &Sends) -> Result<(), Violation> {
+    let law = invariant::TOTALS_EXACT;
+    let records = all_records(ledger).await.map_err(|e| broken(law, e))?;
+    let by_key: BTreeMap<(AgentId, RecordKey), &Record> =
+        records.iter().map(|r| ((r.agent.clone(), r.key.clone()), r)).collect();
+    if by_key.len() != records.len() {
+        return Err(broken(law, "the listing of records names one twice"));
+    }
+    let mut standing: Vec<(AgentId, RecordKey, &[Sent])> = Vec::new();
+    let mut conflicts = BTreeSet::new();
+    for ((agent, key), contents) in sends {
+        let record = by_key.get(&(agent.clone(), key.clone()));
+        let record = record.ok_or_else(|| broken(law, format!("{agent} {key} was acknowledged and is gone")))?;
+        let content = oracle::standing(contents, record).map_err(|e| broken(law, e))?;
+        standing.push((agent.clone(), key.clone(), content));
+        if contents.len() > 1 {
+            conflicts.insert((agent.clone(), key.to_string(), contents.len() - 1));
+        }
+    }
+    if let Some(record) = records.iter().find(|r| !sends.contains_key(&(r.agent.clone(), r.key.clone()))) {
+        return Err(broken(law, format!("{} {} was never acknowledged", record.agent, record.key)));
+    }
+    let time = |agent: &AgentId, key: &RecordKey, index: u32| {
+        by_key.get(&(agent.clone(), key.clone())).and_then(|r| booked(r, index)).unwrap_or(0)
+    };
+    let model = oracle::totals(&standing, time);
+    let stored = all_rollups(ledger).await.map_err(|e| broken(law, e))?;
+    same_totals(&model, &stored).map_err(|e| broken(law, e))?;
+    listed_conflicts(ledger, &conflicts).await.map_err(|e| broken(law, e))
+}
+
+fn booked(record: &Record, index: u32) -> Option<i64> {
+    let outcome = || record.data.tasks().find(|(i, _)| *i == index).map(|(_, t)| t.time);
+    let call = match &record.data.content {
+        Content::Usage(events) => events.iter().find(|e| e.i == index).map(|e| e.event.time),
+        _ => None,
+    };
+    call.or_else(outcome).map(Timestamp::as_second)
+}
+
+fn same_totals(model: &BTreeMap<Key, Sums>, stored: &BTreeMap<Key, Totals>) -> Result<(), String> {
+    let nothing = (Sums::default(), Totals::default());
+    for key in model.keys().chain(stored.keys()) {
+        let want = model.get(key).unwrap_or(&nothing.0);
+        let have = sums(stored.get(key).unwrap_or(&nothing.1));
+        let clean = |sums: &Sums| {
+            let mut sums = sums.clone();
+            sums.tokens.retain(|_, n| *n != 0);
+            sums.tasks.retain(|_, n| *n != 0);
+            sums.cost = sums.cost.normalize();
+            sums
+        };
+        if clean(want) != clean(&have) {
+            return Err(format!("{key:?}: the model has {want:?}, the ledger {have:?}"));
+        }
+    }
+    Ok(())
+}
+
+fn sums(totals: &Totals) -> Sums {
+    let names = [TaskResult::Success, TaskResult::Failure, TaskResult::Abandoned];
+    let name = |result: &TaskResult| match result {
+        TaskResult::Success => "success".to_owned(),
+        TaskResult::Failure => "failure".to_owned(),
+        TaskResult::Abandoned => "abandoned".to_owned(),
+    };
+    Sums {
+        events: totals.events,
+        unpriced: totals.unpriced_events,
+        tokens: totals.usage().map(|(bucket, n)| (bucket.name().to_owned(), n)).collect(),
+        cost: Decimal::from(totals.cost),
+        tasks: names.iter().map(|r| (name(r), totals.tasks[*r as usize])).collect(),
+    }
+}
+
+async fn listed_conflicts<L: Ledger>(
+    ledger: &L,
+    expected: &BTreeSet<(AgentId, String, usize)>,
+) -> Result<(), String> {
+    let listed = ledger.conflicts(100_000).await.map_err(|e| e.to_string())?;
+    let mut counted: BTreeMap<(AgentId, String), BTreeSet<String>> = BTreeMap::new();
+    for conflict in &listed {
+        let refused = conflict.refused.as_str().to_owned();
+        counted.entry((conflict.agent.clone(), conflict.key.clone())).or_default().insert(refused);
+    }
+    let counted: BTreeSet<_> = counted.into_iter().map(|((agent, key), set)| (agent, key, set.len())).collect();
+    if counted == *expected {
+        return Ok(());
+    }
+    Err(format!("conflicts listed {counted:?}, expected {expected:?}"))
+}
+
+/// [`invariant::RECOMPUTABLE`]: the rollups again, from the stored records alone.
+pub async fn recomputable<L: Ledger>(ledger: &L) -> Result<(), Violation> {
+    let law = invariant::RECOMPUTABLE;
+    let mut sum = Additions::default();
+    for record in all_records(ledger).await.map_err(|e| broken(law, e))? {
+        if record.data.step.is_some() {
+            return Err(broken(law, format!("{} {} is not complete", record.agent, record.key)));
+        }
+        let additions = record.data.additions(&record.agent).map_err(|e| broken(law, e.to_string()))?;
+        sum.merge(&additions).map_err(|e| broken(law, e.to_string()))?;
+    }
+    let mut model: BTreeMap<Key, Totals> = BTreeMap::new();
+    for (key, parts) in sum.iter() {
+        for (n, totals) in (0..).zip(&parts.0) {
+            let (name, at) = match key.window {
+                WindowKind::Hour => ("quarter", key.start + n * 900),
+                WindowKind::Day => ("day", key.start),
+                WindowKind::Month => ("month", key.start),
+            };
+            let scope = &key.scope;
+            model.insert((scope.kind.name(), scope.a.clone(), scope.b.clone(), name, at), totals.clone());
+        }
+    }
+    model.retain(|_, totals| !totals.is_zero());
+    let stored = all_rollups(ledger).await.map_err(|e| broken(law, e))?;
+    match model.iter().find(|(key, t)| stored.get(*key) != Some(t)).or(stored.iter().find(|(key, t)| model.get(*key) != Some(t))) {
+        None => Ok(()),
+        Some((key, _)) => Err(broken(
+            law,
+            format!("{key:?}: recomputed {:?}, stored {:?}", model.get(key), stored.get(key)),
+        )),
+    }
+}
+
+/// [`invariant::ONE_ALERT_PER_EPISODE`] and [`invariant::STANDING_IS_REACHED`], for every budget and every
+/// period that holds spend.
+pub async fn alerts<L: Ledger>(ledger: &L) -> Result<(), Violation> {
+    let law = invariant::STANDING_IS_REACHED;
+    let fault = |e: shared::ledger::LedgerError| broken(law, e.to_string());
+    let every = AlertQuery { limit: usize::MAX, ..AlertQuery::default() };
+    let alerts = ledger.alerts(&every).await.map_err(fault)?;
+    for budget in ledger.budgets().await.map_err(fault)? {
+        let spec = &budget.spec;
+        let mut periods: BTreeSet<Range> = BTreeSet::new();
+        let start = oracle_start();
+        for at in ((start - 30 * 86_400)..(start + 2 * 86_400)).step_by(900) {
+            let Ok(at) = Timestamp::from_second(at) else { continue };
+            periods.insert(spec.period.containing(at, &spec.timezone));
+        }
+        for period in periods {
+            let key = StateKey { budget: spec.name.clone(), version: budget.version, period_start: period.from };
+            let state = ledger.alert_state(&key).await.map_err(fault)?;
+            let spent = alerter::period_totals(ledger, &spec.scope.scope(), period).await.map_err(fault)?;
+            for percent in &spec.thresholds {
+                let stands = state.thresholds.get(percent).is_some_and(|t| t.standing);
+                if stands != spec.limit.reached(*percent, &spent) {
+                    let detail = format!("{key:?} {percent}%: standing is {stands}, spent {spent:?} of {:?}", spec.limit);
+                    return Err(broken(law, detail));
+                }
+            }
+            let own: Vec<Alert> = alerts
+                .iter()
+                .filter(|a| {
+                    a.budget == spec.name
+                        && a.budget_version == budget.version
+                        && a.period_start.as_second() == period.from
+                })
+                .cloned()
+                .collect();
+            if !invariant::one_alert_per_episode(&state, &own) {
+                let ids: Vec<_> = own.iter().map(|a| &a.id).collect();
+                return Err(broken(invariant::ONE_ALERT_PER_EPISODE, format!("{key:?}: {state:?}, alerts {ids:?}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// [`invariant::ALERTS_DELIVERED`]: every record was delivered under its id, and nothing else was.
+pub async fn delivered<L: Ledger>(ledger: &L, deliveries: &[Alert]) -> Result<(), Violation> {
+    let law = invariant::ALERTS_DELIVERED;
+    let every = AlertQuery { limit: usize::MAX, ..AlertQuery::default() };
+    let alerts = ledger.alerts(&every).await.map_err(|e| broken(law, e.to_string()))?;
+    let sent: BTreeSet<&str> = deliveries.iter().map(|a| a.id.as_str()).collect();
+    let known: BTreeSet<&str> = alerts.iter().map(|a| a.id.as_str()).collect();
+    if let Some(alert) = alerts.iter().find(|a| a.state != Delivery::Delivered) {
+        return Err(broken(law, format!("{} is not marked as delivered", alert.id)));
+    }
+    if sent != known {
+        return Err(broken(law, format!("delivered {sent:?}, stored {known:?}")));
+    }
+    let ends_first = alerts.iter().filter(|a| a.kind == AlertKind::Recovered).find(|end| {
+        let first = |id: &str| deliveries.iter().position(|d| d.id == id);
+        let begin = end.id.trim_end_matches(".recovered");
+        first(begin) > first(&end.id)
+    });
+    match ends_first {
+        Some(end) => Err(broken(law, format!("{} was delivered before what it ends", end.id))),
+        None => Ok(()),
+    }
+}

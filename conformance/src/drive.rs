@@ -1,0 +1,278 @@
+//! Plays a history against the handlers: lossy puts, redelivered and re-split batches, two consumers of one
+//! lane, crashes at any step, and the alerter interleaved with all of it.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+
+use aggregator::Aggregator;
+use alerter::Alerter;
+use aws_lambda_events::dynamodb::{Event, EventRecord};
+use aws_lambda_events::kinesis::{KinesisEvent, KinesisEventRecord};
+use fastrand::Rng;
+use shared::alert::Alert;
+use shared::ledger::{Ledger, LedgerError};
+use shared::metrics::{BatchMetrics, Metrics};
+use shared::notifier::{Notifier, NotifyError};
+use shared::price::PriceBook;
+use shared::rollup::RollupKey;
+
+use crate::faulty::{CrashPoint, Faulty, Feed};
+use crate::intake::{ManualClock, MemoryStream};
+use crate::sabotage::{Guard, Sabotaged};
+
+/// Keeps no metrics.
+struct NoMetrics;
+
+impl Metrics for NoMetrics {
+    async fn publish(&self, _batch: BatchMetrics) {}
+}
+
+/// Every delivery, in order.
+#[derive(Debug, Default)]
+pub struct Deliveries(Mutex<Vec<Alert>>);
+
+impl Deliveries {
+    /// What was delivered so far.
+    pub fn all(&self) -> Vec<Alert> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A notifier that dies with its process, and sometimes does not deliver.
+struct Mailer<L> {
+    process: Arc<Sabotaged<Faulty<L>>>,
+    deliveries: Arc<Deliveries>,
+    fails: bool,
+}
+
+impl<L: Ledger> Notifier for Mailer<L> {
+    async fn notify(&self, alert: &Alert) -> Result<(), NotifyError> {
+        let died = |error: LedgerError| NotifyError(error.to_string());
+        self.process.inner().step().await.map_err(died)?;
+        if self.fails {
+            return Err(NotifyError("not now".to_owned()));
+        }
+        self.deliveries.0.lock().unwrap_or_else(PoisonError::into_inner).push(alert.clone());
+        self.process.inner().step().await.map_err(died)
+    }
+}
+
+/// The world in which a history plays.
+pub struct World<L> {
+    /// The ledger under test.
+    pub ledger: Arc<L>,
+    /// The stream that intake fills.
+    pub stream: Arc<MemoryStream>,
+    /// The time.
+    pub clock: Arc<ManualClock>,
+    /// What was sent to people.
+    pub deliveries: Arc<Deliveries>,
+    feed: Arc<Feed>,
+    book: Arc<PriceBook>,
+    missing: Option<Guard>,
+    /// By partition key: how far its records are consumed.
+    consumed: BTreeMap<String, usize>,
+    evaluated: usize,
+}
+
+type Task<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+impl<L: Ledger> World<L> {
+    /// A world over an empty ledger, perhaps without a guard.
+    pub fn new(ledger: L, book: PriceBook, missing: Option<Guard>) -> Self {
+        Self {
+            ledger: Arc::new(ledger),
+            stream: Arc::default(),
+            clock: Arc::default(),
+            deliveries: Arc::default(),
+            feed: Arc::default(),
+            book: Arc::new(book),
+            missing,
+            consumed: BTreeMap::new(),
+            evaluated: 0,
+        }
+    }
+
+    fn process(&self, crash: CrashPoint) -> Arc<Sabotaged<Faulty<L>>> {
+        let faulty = Faulty::new(Arc::clone(&self.ledger), Arc::clone(&self.feed), crash);
+        Arc::new(Sabotaged::new(faulty, self.missing))
+    }
+
+    /// One round: some consumers and alerters at once, each perhaps dying on the way.
+    pub async fn round(&mut self, rng: &mut Rng) {
+        let mut batches = Vec::new();
+        for _ in 0..rng.usize(1..=2) {
+            batches.extend(self.some_batch(rng));
+        }
+        // Two consumers of one lane at once: both hold the same records, or overlapping ones.
+        if let Some((key, from, records)) = batches.first().cloned()
+            && rng.u32(..3) == 0
+        {
+            let cut = rng.usize(..records.len());
+            batches.push((key, from + cut, records[cut..].to_vec()));
+        }
+        let changes = self.feed.all();
+        let mut slices = Vec::new();
+        for _ in 0..rng.usize(..=2) {
+            slices.push(self.some_changes(rng, &changes));
+        }
+        let (outcomes, evaluated) = {
+            let done = Mutex::new(Vec::new());
+            let evaluated = Mutex::new(Vec::new());
+            let mut tasks: Vec<Task<'_>> = Vec::new();
+            for batch in &batches {
+                let crash = crash_point(rng, 3, 40);
+                tasks.push(Box::pin(self.consume(batch, crash, &done)));
+            }
+            for slice in &slices {
+                let crash = crash_point(rng, 2, 30);
+                let fails = rng.u32(..5) == 0;
+                tasks.push(Box::pin(self.watch(slice, crash, fails, &evaluated)));
+            }
+            interleave(tasks, rng).await;
+            (take(done), take(evaluated))
+        };
+        for (key, upto) in outcomes {
+            let consumed = self.consumed.entry(key).or_default();
+            *consumed = (*consumed).max(upto);
+        }
+        for upto in evaluated {
+            self.evaluated = self.evaluated.max(upto);
+        }
+        // An operator replays from an earlier position.
+        if rng.u32(..12) == 0 {
+            self.consumed.values_mut().for_each(|at| *at = at.saturating_sub(rng.usize(..6)));
+        }
+    }
+
+    /// Delivers all that is left, without faults.
+    pub async fn drain(&mut self) -> Result<(), String> {
+        for (key, records) in self.stream.by_partition() {
+            let from = self.consumed.get(&key).copied().unwrap_or(0);
+            let done = Mutex::new(Vec::new());
+            for (n, record) in records.iter().enumerate().skip(from) {
+                self.consume(&(key.clone(), n, vec![record.clone()]), CrashPoint::NEVER, &done).await;
+            }
+            let consumed = take(done).into_iter().map(|(_, upto)| upto).max().unwrap_or(from);
+            if consumed != records.len() {
+                return Err(format!("without faults, lane {key} was consumed to {consumed} of {}", records.len()));
+            }
+            self.consumed.insert(key, consumed);
+        }
+        let changes = self.feed.all();
+        let evaluated = Mutex::new(Vec::new());
+        self.watch(&(changes.len(), changes[self.evaluated..].to_vec()), CrashPoint::NEVER, false, &evaluated).await;
+        self.evaluated = take(evaluated).into_iter().max().ok_or("without faults, changes were not evaluated")?;
+        Ok(())
+    }
+
+    /// Runs the scheduled sweep, without faults.
+    pub async fn sweep(&self) -> Result<(), LedgerError> {
+        let process = self.process(CrashPoint::NEVER);
+        self.alerter(process, false).sweep().await
+    }
+
+    fn alerter(
+        &self,
+        process: Arc<Sabotaged<Faulty<L>>>,
+        fails: bool,
+    ) -> Alerter<Arc<Sabotaged<Faulty<L>>>, Mailer<L>, Arc<ManualClock>> {
+        let deliveries = Arc::clone(&self.deliveries);
+        let mailer = Mailer { process: Arc::clone(&process), deliveries, fails };
+        Alerter::new(process, mailer, Arc::clone(&self.clock))
+    }
+
+    async fn consume(&self, batch: &Batch, crash: CrashPoint, done: &Mutex<Vec<(String, usize)>>) {
+        let (key, from, records) = batch;
+        let process = self.process(crash);
+        let consumer =
+            Aggregator::new(Arc::clone(&process), NoMetrics, Arc::clone(&self.clock), Arc::clone(&self.book));
+        let mut event = KinesisEvent::default();
+        event.records = records.iter().enumerate().map(|(n, data)| stream_record(key, from + n, data)).collect();
+        let response = consumer.handle(event).await;
+        if process.inner().is_dead() {
+            return;
+        }
+        let failed = response.batch_item_failures.iter().filter_map(|f| f.item_identifier.as_ref()?.parse().ok());
+        let upto: usize = failed.min().unwrap_or(from + records.len());
+        done.lock().unwrap_or_else(PoisonError::into_inner).push((key.clone(), upto));
+    }
+
+    async fn watch(&self, slice: &(usize, Vec<RollupKey>), crash: CrashPoint, fails: bool, done: &Mutex<Vec<usize>>) {
+        let process = self.process(crash);
+        let mut event = Event::default();
+        event.records = slice.1.iter().enumerate().map(|(n, key)| change_record(n, key)).collect();
+        let response = self.alerter(Arc::clone(&process), fails).handle(event).await;
+        if !process.inner().is_dead() && response.batch_item_failures.is_empty() {
+            done.lock().unwrap_or_else(PoisonError::into_inner).push(slice.0);
+        }
+    }
+
+    fn some_batch(&self, rng: &mut Rng) -> Option<Batch> {
+        let lanes = self.stream.by_partition();
+        let waiting: Vec<_> =
+            lanes.iter().filter(|(key, all)| self.consumed.get(*key).copied().unwrap_or(0) < all.len()).collect();
+        let (key, all) = rng.choice(waiting)?;
+        let from = self.consumed.get(key).copied().unwrap_or(0);
+        let upto = all.len().min(from + rng.usize(1..=6));
+        Some((key.clone(), from, all[from..upto].to_vec()))
+    }
+
+    fn some_changes(&self, rng: &mut Rng, changes: &[RollupKey]) -> (usize, Vec<RollupKey>) {
+        let from = self.evaluated.saturating_sub(rng.usize(..3)).min(changes.len());
+        let upto = changes.len().min(from + rng.usize(1..=40));
+        (upto, changes[from..upto].to_vec())
+    }
+}
+
+type Batch = (String, usize, Vec<Vec<u8>>);
+
+fn take<T: Default>(cell: Mutex<T>) -> T {
+    cell.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn crash_point(rng: &mut Rng, one_in: u32, calls: i64) -> CrashPoint {
+    if rng.u32(..one_in) == 0 {
+        CrashPoint { call: rng.i64(0..calls), after: rng.bool() }
+    } else {
+        CrashPoint::NEVER
+    }
+}
+
+fn stream_record(key: &str, seq: usize, data: &[u8]) -> KinesisEventRecord {
+    let mut record = KinesisEventRecord::default();
+    record.kinesis.sequence_number = seq.to_string();
+    record.kinesis.partition_key = key.to_owned();
+    record.kinesis.data.0 = data.to_vec();
+    record.event_id = Some(format!("{key}:{seq}"));
+    record
+}
+
+fn change_record(seq: usize, key: &RollupKey) -> EventRecord {
+    let (pk, sk) = key.item_key();
+    let mut record = EventRecord::default();
+    record.change.sequence_number = Some(seq.to_string());
+    let text = serde_dynamo::AttributeValue::S;
+    record.change.keys =
+        std::collections::HashMap::from([("pk".to_owned(), text(pk)), ("sk".to_owned(), text(sk))]).into();
+    record
+}
+
+/// Polls one of the tasks at a time, chosen at random, until all are done.
+async fn interleave(mut tasks: Vec<Task<'_>>, rng: &mut Rng) {
+    poll_fn(|context| {
+        if tasks.is_empty() {
+            return Poll::Ready(());
+        }
+        let next = rng.usize(..tasks.len());
+        if tasks[next].as_mut().poll(context).is_ready() {
+            drop(tasks.swap_remove(next));
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

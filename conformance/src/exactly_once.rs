@@ -1,0 +1,121 @@
+//! One seed, one history, one verdict.
+
+use std::fmt::Write;
+
+use fastrand::Rng;
+use shared::alert::AlertKind;
+use shared::budget::{BudgetSpec, Limit};
+use shared::id::BudgetName;
+use shared::ledger::{Ledger, LedgerError};
+use shared::price::PriceBook;
+use shared::window::{Period, Zone};
+
+use crate::check::{self, Violation};
+use crate::drive::World;
+use crate::history::{START, history};
+use crate::intake::Intake;
+use crate::oracle::{PRICES, Sends, receive};
+use crate::sabotage::Guard;
+
+/// What a history that held did, so that a suite can show that it reached what it is about.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Coverage {
+    /// Submissions acknowledged.
+    pub submissions: usize,
+    /// Records stored.
+    pub records: usize,
+    /// Conflicts listed.
+    pub conflicts: usize,
+    /// Corrections whose target came later or never.
+    pub awaited: usize,
+    /// Thresholds crossed.
+    pub crossed: usize,
+    /// Crossings ended by a correction.
+    pub recovered: usize,
+}
+
+/// Plays the history of `seed` over an empty ledger; `missing` takes a guard of the protocol away.
+pub async fn play<L: Ledger>(ledger: L, seed: u64, missing: Option<Guard>) -> Result<Coverage, String> {
+    let mut rng = Rng::with_seed(seed);
+    let mut world = World::new(ledger, book()?, missing);
+    let mut sends = Sends::default();
+    let size = rng.usize(2..=16);
+    let submissions = history(&mut rng, size);
+    let intake = Intake::new(&world, seed);
+    let ledger_fault = |e: LedgerError| format!("seed {seed}: {e}");
+    for budget in budgets(&mut rng)? {
+        world.ledger.set_budget(&budget, start()?).await.map_err(ledger_fault)?;
+    }
+    let mut coverage = Coverage { submissions: submissions.len(), ..Coverage::default() };
+    for submission in &submissions {
+        let ids = intake.post(submission).await.map_err(|e| format!("seed {seed}: {e}"))?;
+        receive(&mut sends, submission.key.as_deref(), &submission.events, &ids);
+        for _ in 0..rng.usize(..3) {
+            world.round(&mut rng).await;
+        }
+        world.clock.advance(rng.i64(0..900));
+    }
+    for _ in 0..rng.usize(2..8) {
+        world.round(&mut rng).await;
+    }
+    let failed = |violation: Violation| format!("seed {seed}: {}: {}", violation.law.name, violation.detail);
+    world.drain().await.map_err(|e| format!("seed {seed}: {e}"))?;
+    let ledger = &*world.ledger;
+    check::totals(ledger, &sends).await.map_err(failed)?;
+    check::recomputable(ledger).await.map_err(failed)?;
+    check::alerts(ledger).await.map_err(failed)?;
+    world.sweep().await.map_err(ledger_fault)?;
+    check::alerts(ledger).await.map_err(failed)?;
+    check::delivered(ledger, &world.deliveries.all()).await.map_err(failed)?;
+    coverage.records = check::all_records(ledger).await?.len();
+    coverage.conflicts = ledger.conflicts(100_000).await.map_err(ledger_fault)?.len();
+    coverage.awaited = ledger.awaited(100_000).await.map_err(ledger_fault)?.len();
+    let deliveries = world.deliveries.all();
+    coverage.crossed = deliveries.iter().filter(|a| a.kind == AlertKind::Threshold).count();
+    coverage.recovered = deliveries.iter().filter(|a| a.kind == AlertKind::Recovered).count();
+    Ok(coverage)
+}
+
+fn start() -> Result<jiff::Timestamp, String> {
+    START.parse().map_err(|e| format!("{e}"))
+}
+
+/// The book that the model knows by heart.
+fn book() -> Result<PriceBook, String> {
+    let mut models = String::new();
+    for model in ["cheap", "dear"] {
+        let mut prices = String::new();
+        for (_, _, bucket, price) in PRICES.iter().filter(|p| p.1 == model) {
+            let comma = if prices.is_empty() { "" } else { "," };
+            let _ = write!(prices, r#"{comma}"{bucket}":"{price}""#);
+        }
+        let comma = if models.is_empty() { "" } else { "," };
+        let _ = write!(
+            models,
+            r#"{comma}{{"provider":"p","model":"{model}","prices":[{{"per_unit":{{{prices}}}}}]}}"#
+        );
+    }
+    let json = format!(r#"{{"version":"model","source":"the exactly-once suite","models":[{models}]}}"#);
+    PriceBook::from_json(&json).map_err(|e| e.to_string())
+}
+
+fn budgets(rng: &mut Rng) -> Result<Vec<BudgetSpec>, String> {
+    let scopes = ["org", "team:growth", "agent:planner", "agent:writer#2", "task:T-1", "model:dear"];
+    let zones = ["UTC", "Asia/Kathmandu", "America/New_York", "Asia/Tokyo"];
+    let periods = [Period::Hour, Period::Day, Period::Week, Period::Month];
+    (0..rng.usize(1..=3))
+        .map(|n| {
+            let usd = format!("{}.{}", rng.u32(..40), rng.u32(1..10)).parse().map_err(|e| format!("{e}"))?;
+            let limit = if rng.u32(..3) > 0 { Limit::Usd(usd) } else { Limit::Tokens(rng.u64(1_000..40_000)) };
+            let spec = BudgetSpec {
+                name: BudgetName::parse(&format!("b{n}")).map_err(|e| e.to_string())?,
+                scope: scopes[rng.usize(..scopes.len())].parse().map_err(|e| format!("{e}"))?,
+                limit,
+                period: periods[rng.usize(..periods.len())],
+                timezone: Zone::parse(zones[rng.usize(..zones.len())]).map_err(|e| e.to_string())?,
+                thresholds: vec![rng.u32(1..60), 80, 100],
+            };
+            spec.checked().map_err(|e| e.to_string())
+        })
+        .collect()
+}

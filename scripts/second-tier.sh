@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# The tests that need more than Rust: many more histories, a real process killed again and again, and, where
+# they are present beside the checkout, recorded provider responses. Fails if one that can run was skipped.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+echo "-- exactly once, 3,000 further histories"
+AGENTLEDGER_SEEDS=3000 AGENTLEDGER_FIRST_SEED=100000 \
+    cargo test --locked -p local --test exactly_once -- --nocapture exactly_once_over_random_histories
+
+echo "-- exactly once, as a process: 30 kills"
+scripts/crash-test.sh 30
+
+corpus=${AGENTLEDGER_CORPUS:-../shared/corpus}
+if [ -d "$corpus" ]; then
+    echo "-- extraction against recorded responses"
+    AGENTLEDGER_CORPUS=$(realpath "$corpus") cargo test --locked -p shared -- --ignored
+else
+    echo "-- extraction against recorded responses: there are none here"
+fi
