@@ -1,1 +1,61 @@
-fn main() {}
+//! The `agentledger` command: a thin layer over the crates that do the work.
+
+mod admin;
+mod budgets;
+mod cli;
+mod commands;
+mod config;
+mod embedded;
+mod output;
+mod serve;
+mod source;
+mod up;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Cli, Command};
+use crate::source::Misuse;
+
+/// Names what is logged, such as `info` or `debug,agentledger=trace`.
+const LOG_VARIABLE: &str = "AGENTLEDGER_LOG";
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are errors to clap, with the exit code 0.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    start_logging();
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr().lock(), "agentledger: {error:#}");
+            ExitCode::from(if error.is::<Misuse>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn start_logging() {
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    let colour = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr).init();
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Up(args) => up::run(&args),
+        Command::Report(args) => commands::report(&args),
+        Command::Events(args) => commands::events(&args),
+        Command::Alerts(args) => commands::alerts(&args),
+        Command::Conflicts(args) => commands::conflicts(&args),
+        Command::Quarantine(args) => commands::quarantine(&args),
+        Command::Budget(args) => commands::budget(&args),
+    }
+}

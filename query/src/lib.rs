@@ -1,1 +1,29 @@
-//! x
+//! Read-only reports over the ledger.
+//!
+//! What was spent, by whom and on what; the events behind a number; alerts, conflicts and what was put aside.
+//! The same functions answer `GET /v1/…` and the command line, so that both say the same.
+
+mod error;
+mod events;
+mod filter;
+mod http;
+mod instant;
+mod listing;
+mod lists;
+mod page;
+mod params;
+mod report;
+mod spend;
+#[cfg(test)]
+mod tests;
+
+pub use error::{QueryError, problem};
+pub use events::{EventLine, EventReport, EventRequest, EventState, SentCorrection, UnitPrices, events};
+pub use filter::Filter;
+pub use http::Query;
+pub use instant::{parse_instant, show_instant};
+pub use lists::{
+    AlertReport, AwaitedLine, AwaitedReport, BudgetLine, BudgetReport, ConflictReport, QuarantineReport,
+};
+pub use report::{NOT_STATED, SpendLine, SpendReport, TaskCounts, UsageSums};
+pub use spend::{By, SpendRequest, spend};

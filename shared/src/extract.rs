@@ -71,13 +71,55 @@ pub trait Extractor: Sync {
     fn recognises(&self, body: &Value, hints: Hints<'_>) -> bool;
 
     /// Reads the usage of a body that it recognises.
-    fn extract(&self, body: &Value) -> Result<Extraction, ExtractError>;
+    fn extract(&self, body: &Value, hints: Hints<'_>) -> Result<Extraction, ExtractError>;
 }
 
 /// Every family, in the order in which they are asked.
-pub static EXTRACTORS: &[&dyn Extractor] = &[];
+pub static EXTRACTORS: &[&dyn Extractor] =
+    &[&openai::ChatCompletions, &openai::Responses, &anthropic::Messages];
 
 /// The family of a body; none if it is no provider's response that is known.
 pub fn recognise(body: &Value, hints: Hints<'_>) -> Option<&'static dyn Extractor> {
     EXTRACTORS.iter().copied().find(|extractor| extractor.recognises(body, hints))
+}
+
+/// A count that may be absent or null, which is 0.
+fn count(object: &Value, name: &str) -> Result<u64, ExtractError> {
+    match &object[name] {
+        Value::Null => Ok(0),
+        Value::Number(n) => n
+            .as_u64()
+            .filter(|n| *n <= crate::usage::MAX_COUNT)
+            .ok_or_else(|| ExtractError::Count(name.to_owned())),
+        _ => Err(ExtractError::Count(name.to_owned())),
+    }
+}
+
+fn model(body: &Value) -> Result<Option<ModelId>, ExtractError> {
+    name(&body["model"], "model", ModelId::parse)
+}
+
+/// The provider that was named, or the one whose shape it is.
+fn provider(hints: Hints<'_>, family: &str) -> Result<ProviderId, ExtractError> {
+    ProviderId::parse(hints.provider.unwrap_or(family))
+        .map_err(|e| ExtractError::Name { field: "x-provider", reason: e.to_string() })
+}
+
+fn tier(value: &Value) -> Result<Option<String>, ExtractError> {
+    let parsed = name(value, "service_tier", ProviderId::parse)?;
+    Ok(parsed.map(String::from))
+}
+
+fn name<T>(
+    value: &Value,
+    field: &'static str,
+    parse: impl Fn(&str) -> Result<T, crate::id::IdError>,
+) -> Result<Option<T>, ExtractError> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) => {
+            parse(text).map(Some).map_err(|e| ExtractError::Name { field, reason: e.to_string() })
+        }
+        _ => Err(ExtractError::Name { field, reason: "is not a string".to_owned() }),
+    }
 }

@@ -1,0 +1,268 @@
+//! The command line, as `--help` explains it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Which AI agent, on which task, spent what, on which model.
+#[derive(Debug, Parser)]
+#[command(name = "agentledger", version, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the whole pipeline in one process.
+    Up(UpArgs),
+    /// Show what was spent, by one dimension.
+    Report(ReportArgs),
+    /// List metered calls, newest first, with the prices that applied.
+    Events(EventsArgs),
+    /// List budget alerts, newest first.
+    Alerts(AlertsArgs),
+    /// List events that came again with other content; the first stands.
+    Conflicts(ListArgs),
+    /// List what could not be counted, with the reason.
+    Quarantine(ListArgs),
+    /// Set, list and remove budgets.
+    Budget(BudgetArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    /// Where the stream and the ledger are kept.
+    #[arg(long, value_name = "DIR", default_value = "./agentledger-data")]
+    pub(crate) data: PathBuf,
+    /// The address to listen on; loopback only, as there is no authentication.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: String,
+    /// Settings in TOML: [prices], [[budgets]], [retention].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// Which ledger.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LedgerArgs {
+    /// A running server [default: the address that `agentledger up` listens on by itself].
+    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    pub(crate) url: Option<String>,
+    /// A data directory that no server holds.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For reading.
+    Table,
+    /// As the HTTP interface answers.
+    Json,
+    /// For spreadsheets.
+    Csv,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OutputArgs {
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ByArg {
+    Agent,
+    Team,
+    Task,
+    Session,
+    Model,
+    Provider,
+    Day,
+    Hour,
+}
+
+/// Which calls count.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct FilterArgs {
+    /// From this time: a date in --tz, or RFC 3339 [default: the first data].
+    #[arg(long, value_name = "T")]
+    pub(crate) from: Option<String>,
+    /// To this time, not included: a date in --tz, or RFC 3339 [default: the end of this UTC month].
+    #[arg(long, value_name = "T")]
+    pub(crate) to: Option<String>,
+    /// Of this agent; may be repeated.
+    #[arg(long = "agent", value_name = "AGENT")]
+    pub(crate) agents: Vec<String>,
+    /// Paid by this team.
+    #[arg(long)]
+    pub(crate) team: Option<String>,
+    /// Of this task.
+    #[arg(long)]
+    pub(crate) task: Option<String>,
+    /// Of this conversation or run.
+    #[arg(long)]
+    pub(crate) session: Option<String>,
+    /// By this model.
+    #[arg(long)]
+    pub(crate) model: Option<String>,
+    /// IANA time zone of dates, days and hours [default: UTC].
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) tz: Option<String>,
+}
+
+impl FilterArgs {
+    /// As query parameters.
+    pub(crate) fn params(&self) -> Vec<(&'static str, String)> {
+        let single = [
+            ("from", &self.from),
+            ("to", &self.to),
+            ("team", &self.team),
+            ("task", &self.task),
+            ("session", &self.session),
+            ("model", &self.model),
+            ("tz", &self.tz),
+        ];
+        let agents = self.agents.iter().map(|agent| ("agent", agent.clone()));
+        agents.chain(single.into_iter().filter_map(|(name, v)| Some((name, v.clone()?)))).collect()
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// One row for each of these.
+    #[arg(long, value_enum)]
+    pub(crate) by: ByArg,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EventsArgs {
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    /// Only calls whose cost is unknown.
+    #[arg(long)]
+    pub(crate) unpriced: bool,
+    /// At most so many.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AlertsArgs {
+    /// Of one budget only.
+    #[arg(long)]
+    pub(crate) budget: Option<String>,
+    /// In one state only: pending or delivered.
+    #[arg(long)]
+    pub(crate) state: Option<String>,
+    /// At most so many.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// At most so many.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BudgetArgs {
+    #[command(subcommand)]
+    pub(crate) command: BudgetCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BudgetCommand {
+    /// Create a budget, or change it: other content is a new version, evaluated at once.
+    Set(BudgetSetArgs),
+    /// List budgets.
+    List {
+        #[command(flatten)]
+        output: OutputArgs,
+        #[command(flatten)]
+        ledger: LedgerArgs,
+    },
+    /// Remove a budget.
+    Rm {
+        /// Its name.
+        name: String,
+        #[command(flatten)]
+        ledger: LedgerArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BudgetSetArgs {
+    /// Its name.
+    pub(crate) name: String,
+    /// What it limits: org, team:NAME, agent:NAME, task:NAME or model:NAME.
+    #[arg(long)]
+    pub(crate) scope: String,
+    /// The limit in US dollars.
+    #[arg(long, value_name = "X", required_unless_present = "limit_tokens", conflicts_with = "limit_tokens")]
+    pub(crate) limit_usd: Option<String>,
+    /// The limit in tokens.
+    #[arg(long, value_name = "N")]
+    pub(crate) limit_tokens: Option<u64>,
+    /// Per hour, day, week or month.
+    #[arg(long)]
+    pub(crate) period: String,
+    /// IANA time zone in which periods start and end [default: UTC].
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) tz: Option<String>,
+    /// Percentages of the limit at which to alert [default: 50,80,100].
+    #[arg(long = "threshold", value_name = "P", value_delimiter = ',')]
+    pub(crate) thresholds: Vec<u32>,
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_excludes_each_other_is_refused() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' '));
+        assert!(parse("agentledger report --by agent").is_ok());
+        assert!(parse("agentledger report").is_err());
+        assert!(parse("agentledger alerts --url http://x --data y").is_err());
+        assert!(parse("agentledger budget set b --scope org --period day").is_err());
+        let both = "agentledger budget set b --scope org --period day --limit-usd 1 --limit-tokens 1";
+        assert!(parse(both).is_err());
+        let fine = "agentledger budget set b --scope org --period day --limit-usd 1 --threshold 50,80";
+        let Command::Budget(BudgetArgs { command: BudgetCommand::Set(args) }) = parse(fine).unwrap().command
+        else {
+            panic!("not a budget")
+        };
+        assert_eq!(args.thresholds, [50, 80]);
+    }
+}

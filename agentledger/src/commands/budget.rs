@@ -1,0 +1,78 @@
+//! `agentledger budget set`, `list` and `rm`.
+
+use http::Method;
+use query::{BudgetLine, BudgetReport};
+
+use super::{cell, read};
+use crate::budgets::BudgetForm;
+use crate::cli::{BudgetArgs, BudgetCommand, BudgetSetArgs};
+use crate::output::{Grid, number, print, say, text};
+use crate::source::{Misuse, Source, escape};
+
+/// Changes or lists budgets.
+pub(crate) fn budget(args: &BudgetArgs) -> anyhow::Result<()> {
+    match &args.command {
+        BudgetCommand::Set(args) => set(args),
+        BudgetCommand::List { output, ledger } => {
+            let answer = Source::open(ledger)?.get("/v1/budgets", &[])?;
+            let report: BudgetReport = read(&answer)?;
+            print(output.format, &grid(&report), &answer)
+        }
+        BudgetCommand::Rm { name, ledger } => {
+            Source::open(ledger)?.send(Method::DELETE, &path(name), "", None)?;
+            say(&format!("budget {name} removed\n"))
+        }
+    }
+}
+
+fn set(args: &BudgetSetArgs) -> anyhow::Result<()> {
+    let form = BudgetForm {
+        scope: args.scope.clone(),
+        limit_usd: args.limit_usd.clone(),
+        limit_tokens: args.limit_tokens,
+        period: args.period.clone(),
+        timezone: args.tz.clone(),
+        thresholds: (!args.thresholds.is_empty()).then(|| args.thresholds.clone()),
+    };
+    // Checked here too, so that a mistake is told apart from a server that refuses.
+    form.spec(&args.name).map_err(Misuse)?;
+    let body = serde_json::to_string(&form)?;
+    let answer = Source::open(&args.ledger)?.send(Method::PUT, &path(&args.name), "", Some(body))?;
+    let budget: BudgetLine = read(&answer)?;
+    say(&format!("budget {} is set (version {})\n", budget.name, budget.version))
+}
+
+fn path(name: &str) -> String {
+    format!("/v1/admin/budgets/{}", escape(name))
+}
+
+fn grid(report: &BudgetReport) -> Grid {
+    let rows = report.budgets.iter().map(|budget| {
+        let thresholds: Vec<_> = budget.thresholds.iter().map(ToString::to_string).collect();
+        vec![
+            budget.name.to_string(),
+            budget.scope.to_string(),
+            cell(budget.limit_usd.as_ref()),
+            cell(budget.limit_tokens.as_ref()),
+            budget.period.to_string(),
+            budget.timezone.name().to_owned(),
+            thresholds.join(" "),
+            budget.version.to_string(),
+        ]
+    });
+    Grid {
+        columns: vec![
+            text("name"),
+            text("scope"),
+            number("limit_usd"),
+            number("limit_tokens"),
+            text("period"),
+            text("timezone"),
+            text("thresholds"),
+            number("version"),
+        ],
+        rows: rows.collect(),
+        total: None,
+        note: None,
+    }
+}

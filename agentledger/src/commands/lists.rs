@@ -1,0 +1,178 @@
+//! `agentledger events`, `alerts`, `conflicts` and `quarantine`.
+
+use query::{AlertReport, ConflictReport, EventReport, EventState, QuarantineReport};
+use shared::alert::{AlertKind, Delivery};
+
+use super::{cell, read};
+use crate::cli::{AlertsArgs, EventsArgs, ListArgs};
+use crate::output::{Grid, number, print, text};
+use crate::source::Source;
+
+/// The most rows of one answer.
+const PAGE: usize = 10_000;
+
+/// Lists metered calls.
+pub(crate) fn events(args: &EventsArgs) -> anyhow::Result<()> {
+    let source = Source::open(&args.ledger)?;
+    let mut params = args.filter.params();
+    if args.unpriced {
+        params.push(("unpriced", "true".to_owned()));
+    }
+    let mut whole = EventReport { events: Vec::new(), next: None };
+    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
+    loop {
+        let mut params = params.clone();
+        params.push(("limit", (limit - whole.events.len()).min(PAGE).to_string()));
+        params.extend(whole.next.take().map(|next| ("next", next)));
+        let page: EventReport = read(&source.get("/v1/events", &params)?)?;
+        whole.events.extend(page.events);
+        whole.next = page.next;
+        if whole.next.is_none() || whole.events.len() >= limit {
+            break;
+        }
+    }
+    let rows = whole.events.iter().map(|event| {
+        let state = match event.state {
+            EventState::Counted => "counted",
+            EventState::Amended => "amended",
+            EventState::Voided => "voided",
+        };
+        vec![
+            event.time.to_string(),
+            event.agent_id.to_string(),
+            cell(event.task_id.as_ref()),
+            cell(event.model.as_ref()),
+            event.tokens.to_string(),
+            cell(event.cost_usd.as_ref()),
+            state.to_owned(),
+            event.id.to_string(),
+        ]
+    });
+    let grid = Grid {
+        columns: vec![
+            text("time"),
+            text("agent"),
+            text("task"),
+            text("model"),
+            number("tokens"),
+            number("cost_usd"),
+            text("state"),
+            text("id"),
+        ],
+        rows: rows.collect(),
+        total: None,
+        note: more(whole.next.as_ref()),
+    };
+    print(args.output.format, &grid, &serde_json::to_string(&whole)?)
+}
+
+/// Lists alerts.
+pub(crate) fn alerts(args: &AlertsArgs) -> anyhow::Result<()> {
+    let source = Source::open(&args.ledger)?;
+    let mut params = Vec::new();
+    params.extend(args.budget.clone().map(|budget| ("budget", budget)));
+    params.extend(args.state.clone().map(|state| ("state", state)));
+    let mut whole = AlertReport { alerts: Vec::new(), next: None };
+    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
+    loop {
+        let mut params = params.clone();
+        params.push(("limit", (limit - whole.alerts.len()).min(PAGE).to_string()));
+        params.extend(whole.next.take().map(|next| ("next", next)));
+        let page: AlertReport = read(&source.get("/v1/alerts", &params)?)?;
+        whole.alerts.extend(page.alerts);
+        whole.next = page.next;
+        if whole.next.is_none() || whole.alerts.len() >= limit {
+            break;
+        }
+    }
+    let rows = whole.alerts.iter().map(|alert| {
+        let kind = match alert.kind {
+            AlertKind::Threshold => "threshold",
+            AlertKind::Recovered => "recovered",
+        };
+        let state = match alert.state {
+            Delivery::Pending => "pending",
+            Delivery::Delivered => "delivered",
+        };
+        vec![
+            alert.at.to_string(),
+            alert.budget.to_string(),
+            kind.to_owned(),
+            alert.threshold_percent.to_string(),
+            alert.period_start.to_string(),
+            cell(alert.spend_usd.as_ref()),
+            cell(alert.limit_usd.as_ref()),
+            alert.spend_tokens.to_string(),
+            cell(alert.limit_tokens.as_ref()),
+            state.to_owned(),
+            alert.id.clone(),
+        ]
+    });
+    let grid = Grid {
+        columns: vec![
+            text("at"),
+            text("budget"),
+            text("kind"),
+            number("percent"),
+            text("period_start"),
+            number("spend_usd"),
+            number("limit_usd"),
+            number("spend_tokens"),
+            number("limit_tokens"),
+            text("state"),
+            text("id"),
+        ],
+        rows: rows.collect(),
+        total: None,
+        note: more(whole.next.as_ref()),
+    };
+    print(args.output.format, &grid, &serde_json::to_string(&whole)?)
+}
+
+/// Lists conflicts.
+pub(crate) fn conflicts(args: &ListArgs) -> anyhow::Result<()> {
+    let answer = list("/v1/conflicts", args)?;
+    let report: ConflictReport = read(&answer)?;
+    let rows = report.conflicts.into_iter().map(|conflict| {
+        vec![
+            conflict.at.to_string(),
+            conflict.agent.to_string(),
+            conflict.key,
+            conflict.standing.as_str().to_owned(),
+            conflict.refused.as_str().to_owned(),
+            conflict.content,
+        ]
+    });
+    let grid = Grid {
+        columns: ["at", "agent", "key", "standing", "refused", "content"].map(text).into(),
+        rows: rows.collect(),
+        total: None,
+        note: None,
+    };
+    print(args.output.format, &grid, &answer)
+}
+
+/// Lists what was put aside.
+pub(crate) fn quarantine(args: &ListArgs) -> anyhow::Result<()> {
+    let answer = list("/v1/quarantine", args)?;
+    let report: QuarantineReport = read(&answer)?;
+    let rows = report
+        .quarantine
+        .into_iter()
+        .map(|item| vec![item.at.to_string(), item.code, item.reason, item.position, item.id, item.payload]);
+    let grid = Grid {
+        columns: ["at", "code", "reason", "position", "id", "payload"].map(text).into(),
+        rows: rows.collect(),
+        total: None,
+        note: None,
+    };
+    print(args.output.format, &grid, &answer)
+}
+
+fn list(path: &str, args: &ListArgs) -> anyhow::Result<String> {
+    Source::open(&args.ledger)?.get(path, &[("limit", args.limit.to_string())])
+}
+
+fn more(next: Option<&String>) -> Option<String> {
+    next.map(|_| "there are more: raise --limit, or narrow the question".to_owned())
+}

@@ -1,0 +1,176 @@
+//! HTTP for the handlers: a request becomes what API Gateway would deliver, so that one handler serves both.
+//!
+//! Everything is bounded: connections, the time a request may take to arrive, its size, and the shutdown.
+
+mod connection;
+mod convert;
+mod guard;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use axum::Router;
+use axum::extract::{ConnectInfo, Request};
+use axum::response::Response;
+use http::{HeaderValue, Method, StatusCode, header};
+use query::problem;
+use tokio::net::TcpListener;
+
+use connection::{Activity, Gate};
+
+/// The most connections at a time; a thread of the blocking pool serves each report.
+const MAX_CONNECTIONS: usize = 512;
+/// How long in-flight requests may take after a signal.
+const DRAIN: Duration = Duration::from_secs(10);
+
+type Answer = Pin<Box<dyn Future<Output = ApiGatewayV2httpResponse> + Send>>;
+
+/// Answers one kind of request.
+#[derive(Clone)]
+pub(crate) struct Handler(Arc<dyn Fn(ApiGatewayV2httpRequest) -> Answer + Send + Sync>);
+
+impl Handler {
+    /// A handler that never blocks its thread.
+    pub(crate) fn new<F, A>(answer: F) -> Self
+    where
+        F: Fn(ApiGatewayV2httpRequest) -> A + Send + Sync + 'static,
+        A: Future<Output = ApiGatewayV2httpResponse> + Send + 'static,
+    {
+        Self(Arc::new(move |request| Box::pin(answer(request))))
+    }
+
+    /// A handler that reads a disk where it is awaited: it gets a thread that may block.
+    pub(crate) fn blocking<F, A>(answer: F) -> Self
+    where
+        F: Fn(ApiGatewayV2httpRequest) -> A + Send + Sync + 'static,
+        A: Future<Output = ApiGatewayV2httpResponse> + Send + 'static,
+    {
+        let answer = Arc::new(answer);
+        Self::new(move |request| {
+            let answer = Arc::clone(&answer);
+            async move {
+                let id = request.request_context.request_id.clone();
+                let runtime = tokio::runtime::Handle::current();
+                let work = tokio::task::spawn_blocking(move || runtime.block_on(answer(request)));
+                work.await.unwrap_or_else(|error| {
+                    tracing::error!(%error, request_id = id.as_deref(), "a handler panicked");
+                    let detail = "an unexpected error; the server's log says more under this request id";
+                    problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail, id.as_deref())
+                })
+            }
+        })
+    }
+}
+
+/// Who answers what.
+#[derive(Clone)]
+pub(crate) struct Routes {
+    /// `POST /v1/usage`.
+    pub(crate) ingest: Handler,
+    /// `GET /v1/…`.
+    pub(crate) query: Handler,
+    /// `/v1/admin/…`.
+    pub(crate) admin: Handler,
+    /// `GET /healthz`, as JSON.
+    pub(crate) health: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+/// Resolves `--listen`, which must stay on this machine: there is no authentication.
+pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let addresses: Vec<SocketAddr> = text
+        .to_socket_addrs()
+        .map_err(|e| format!("--listen {text:?} is no address such as 127.0.0.1:8080: {e}"))?
+        .collect();
+    if let Some(open) = addresses.iter().find(|address| !address.ip().is_loopback()) {
+        return Err(format!(
+            "--listen {text}: {} can be reached from other machines, and there is no authentication; listen on \
+             127.0.0.1 or [::1]",
+            open.ip()
+        ));
+    }
+    addresses.first().copied().ok_or_else(|| format!("--listen {text:?} names no address"))
+}
+
+/// Serves until `shutdown`, then finishes the requests in flight, for at most ten seconds.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    routes: Routes,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let app = Router::new().fallback(move |request: Request| {
+        let routes = routes.clone();
+        async move { answer(&routes, request).await }
+    });
+    let (stopped, mut stopping) = tokio::sync::watch::channel(false);
+    let signal = async move {
+        shutdown.await;
+        // The receiver lives as long as the server.
+        let _ = stopped.send(true);
+    };
+    let gate = Gate::new(listener, MAX_CONNECTIONS);
+    let service = app.into_make_service_with_connect_info::<Activity>();
+    let server = axum::serve(gate, service).with_graceful_shutdown(signal);
+    let deadline = async {
+        // An error means that the server is gone, and its own branch ends.
+        if stopping.wait_for(|stop| *stop).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        done = async { server.await } => done,
+        () = deadline => {
+            tracing::warn!(seconds = DRAIN.as_secs(), "requests were cut off: they took too long after the signal");
+            Ok(())
+        }
+    }
+}
+
+async fn answer(routes: &Routes, request: Request) -> Response {
+    let activity = request.extensions().get::<ConnectInfo<Activity>>().map(|info| info.0.clone());
+    let id = uuid::Uuid::now_v7().to_string();
+    let refuse =
+        |status, code: &str, detail: &str| convert::response(problem(status, code, detail, Some(&id)));
+    if let Err(reason) = guard::check(request.headers(), request.uri()) {
+        return refuse(StatusCode::FORBIDDEN, "foreign_request", reason);
+    }
+    let request = match convert::request(request, &id).await {
+        Ok(request) => request,
+        Err(refusal) => {
+            let mut response = refuse(refusal.status, refusal.code, &refusal.detail);
+            // The rest of the body was not read, so the connection cannot carry another request.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            return response;
+        }
+    };
+    let _working = activity.as_ref().map(Activity::begin);
+    let method = request.request_context.http.method.clone();
+    let path = request.raw_path.clone().unwrap_or_default();
+    let handler = match path.as_str() {
+        "/healthz" if method == Method::GET || method == Method::HEAD => {
+            return convert::json((routes.health)());
+        }
+        "/v1/usage" if method == Method::POST => &routes.ingest,
+        "/healthz" | "/v1/usage" => {
+            let wanted = if path == "/healthz" { "GET" } else { "POST" };
+            let detail = format!("{path} takes {wanted}");
+            let mut response = refuse(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", &detail);
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(wanted));
+            return response;
+        }
+        path if path.starts_with("/v1/admin/") => &routes.admin,
+        path if path.starts_with("/v1/") => &routes.query,
+        _ => {
+            let detail = format!("there is no {path}; see /v1/usage, /v1/spend, /v1/events, /healthz");
+            return refuse(StatusCode::NOT_FOUND, "not_found", &detail);
+        }
+    };
+    convert::response((handler.0)(request).await)
+}

@@ -1,0 +1,108 @@
+//! Between HTTP and the types of API Gateway's payload format 2.0.
+
+use std::collections::HashMap;
+
+use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use aws_lambda_events::encodings::Body as EventBody;
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderValue, StatusCode, header};
+use percent_encoding::percent_decode_str;
+
+/// The largest body of a request.
+pub(super) const MAX_BODY: usize = 1 << 20;
+
+/// A request that is not passed on.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    pub(super) code: &'static str,
+    pub(super) detail: String,
+}
+
+/// Reads a request to its end.
+pub(super) async fn request(request: Request, id: &str) -> Result<ApiGatewayV2httpRequest, Refusal> {
+    let too_large = || Refusal {
+        status: StatusCode::PAYLOAD_TOO_LARGE,
+        code: "body_too_large",
+        detail: format!("the body is larger than {MAX_BODY} bytes; send fewer events at a time"),
+    };
+    let (parts, body) = request.into_parts();
+    let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > MAX_BODY as u64) {
+        return Err(too_large());
+    }
+    let bytes = match to_bytes(body, MAX_BODY).await {
+        Ok(bytes) => bytes,
+        // With a length that fits, only the connection can fail.
+        Err(_) if length.is_none() => return Err(too_large()),
+        Err(error) => {
+            return Err(Refusal {
+                status: StatusCode::BAD_REQUEST,
+                code: "body_incomplete",
+                detail: format!("the body did not arrive: {error}"),
+            });
+        }
+    };
+    let mut event = ApiGatewayV2httpRequest::default();
+    event.version = Some("2.0".to_owned());
+    event.raw_path = Some(parts.uri.path().to_owned());
+    let query = parts.uri.query().unwrap_or_default();
+    event.raw_query_string = Some(query.to_owned());
+    event.query_string_parameters = params(query).into();
+    event.headers = parts.headers;
+    event.request_context.request_id = Some(id.to_owned());
+    event.request_context.http.method = parts.method;
+    event.request_context.http.path = Some(parts.uri.path().to_owned());
+    match std::str::from_utf8(&bytes) {
+        Ok("") => {}
+        Ok(text) => event.body = Some(text.to_owned()),
+        Err(_) => {
+            event.body = Some(STANDARD.encode(&bytes));
+            event.is_base64_encoded = true;
+        }
+    }
+    Ok(event)
+}
+
+fn params(query: &str) -> HashMap<String, Vec<String>> {
+    let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let mut params: HashMap<String, Vec<String>> = HashMap::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        params.entry(decode(name)).or_default().push(decode(value));
+    }
+    params
+}
+
+/// Writes a handler's answer.
+pub(super) fn response(event: ApiGatewayV2httpResponse) -> Response {
+    let body = match event.body {
+        Some(EventBody::Text(text)) if event.is_base64_encoded => match STANDARD.decode(&text) {
+            Ok(bytes) => Body::from(bytes),
+            Err(_) => Body::from(text),
+        },
+        Some(EventBody::Text(text)) => Body::from(text),
+        Some(EventBody::Binary(bytes)) => Body::from(bytes),
+        // No body, an empty one, or a kind that a later version of the types adds.
+        _ => Body::empty(),
+    };
+    let mut response = Response::new(body);
+    let status = u16::try_from(event.status_code).ok().and_then(|code| StatusCode::from_u16(code).ok());
+    *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.headers_mut() = event.headers;
+    for (name, value) in &event.multi_value_headers {
+        response.headers_mut().append(name, value.clone());
+    }
+    response
+}
+
+/// An answer of our own.
+pub(super) fn json(body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

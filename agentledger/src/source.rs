@@ -1,0 +1,176 @@
+//! Where a command reads and writes: a running server over HTTP, or an embedded ledger, which is asked the
+//! same requests in process.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use aws_lambda_events::encodings::Body;
+use http::Method;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+
+use crate::cli::LedgerArgs;
+use crate::embedded::Embedded;
+
+/// Where `agentledger up` listens unless asked otherwise.
+const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+/// The largest answer read: ten thousand rows are a tenth of it.
+const MAX_ANSWER: u64 = 64 << 20;
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Asked wrongly: the exit code is 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Misuse(pub(crate) String);
+
+/// A ledger to ask.
+pub(crate) enum Source {
+    Server { base: String, agent: ureq::Agent },
+    Embedded(Box<Embedded>),
+}
+
+#[derive(Deserialize)]
+struct Problem {
+    detail: String,
+}
+
+/// All but what RFC 3986 leaves unreserved.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Escapes a name for a path or a query.
+pub(crate) fn escape(text: &str) -> String {
+    utf8_percent_encode(text, ESCAPED).to_string()
+}
+
+impl Source {
+    /// Opens what the arguments name.
+    pub(crate) fn open(args: &LedgerArgs) -> anyhow::Result<Self> {
+        match &args.data {
+            Some(dir) => Self::embedded(dir),
+            None => Self::server(args.url.as_deref().unwrap_or(DEFAULT_URL)),
+        }
+    }
+
+    fn embedded(dir: &Path) -> anyhow::Result<Self> {
+        if !dir.is_dir() {
+            let dir = dir.display();
+            return Err(Misuse(format!(
+                "--data {dir}: there is no such directory; `agentledger up` makes it"
+            ))
+            .into());
+        }
+        Ok(Self::Embedded(Box::new(Embedded::open(dir)?)))
+    }
+
+    fn server(url: &str) -> anyhow::Result<Self> {
+        if url.starts_with("https://") {
+            let text = "--url: https is not supported by this build; give an http:// address of a server on \
+                        this machine, or --data DIR";
+            return Err(Misuse(text.to_owned()).into());
+        }
+        if !url.starts_with("http://") {
+            return Err(Misuse(format!("--url {url:?} is no address such as {DEFAULT_URL}")).into());
+        }
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(TIMEOUT))
+            // A redirect would send a change, or spend, somewhere that the operator did not name.
+            .max_redirects(0)
+            .build();
+        Ok(Self::Server { base: url.trim_end_matches('/').to_owned(), agent: config.into() })
+    }
+
+    /// Reads a path.
+    pub(crate) fn get(&self, path: &str, params: &[(&str, String)]) -> anyhow::Result<String> {
+        let pairs: Vec<_> = params.iter().map(|(name, value)| format!("{name}={}", escape(value))).collect();
+        self.send(Method::GET, path, &pairs.join("&"), None)
+    }
+
+    /// Makes a change.
+    pub(crate) fn send(
+        &self,
+        method: Method,
+        path: &str,
+        query: &str,
+        body: Option<String>,
+    ) -> anyhow::Result<String> {
+        let (status, text) = match self {
+            Self::Server { base, agent } => over_http(agent, base, method, path, query, body)?,
+            Self::Embedded(embedded) => {
+                let mut request = ApiGatewayV2httpRequest::default();
+                request.raw_path = Some(path.to_owned());
+                request.raw_query_string = Some(query.to_owned());
+                request.request_context.http.method = method;
+                request.body = body;
+                let response = embedded.handle(request);
+                let text = match response.body {
+                    Some(Body::Text(text)) => text,
+                    _ => String::new(),
+                };
+                (u16::try_from(response.status_code).unwrap_or(500), text)
+            }
+        };
+        if (200..300).contains(&status) {
+            return Ok(text);
+        }
+        let detail = serde_json::from_str(&text).map_or_else(
+            |_| format!("the server answered {status} without saying why; is it AgentLedger?"),
+            |problem: Problem| problem.detail,
+        );
+        if status == 400 {
+            return Err(Misuse(detail).into());
+        }
+        bail!(detail)
+    }
+}
+
+fn over_http(
+    agent: &ureq::Agent,
+    base: &str,
+    method: Method,
+    path: &str,
+    query: &str,
+    body: Option<String>,
+) -> anyhow::Result<(u16, String)> {
+    let mark = if query.is_empty() { "" } else { "?" };
+    let request = http::Request::builder()
+        .method(method)
+        .uri(format!("{base}{path}{mark}{query}"))
+        .header(http::header::ACCEPT, "application/json");
+    let sent = match body {
+        Some(body) => agent.run(request.header(http::header::CONTENT_TYPE, "application/json").body(body)?),
+        None => agent.run(request.body(())?),
+    };
+    let mut response = sent.with_context(|| {
+        format!("{base} does not answer; start it with `agentledger up`, or give --url or --data")
+    })?;
+    let status = response.status().as_u16();
+    let text = response
+        .body_mut()
+        .with_config()
+        .limit(MAX_ANSWER)
+        .read_to_string()
+        .with_context(|| format!("the answer of {base}{path} cannot be read"))?;
+    Ok((status, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_cannot_be_asked_are_misuse() {
+        for url in ["https://ledger.example", "ledger:8080", ""] {
+            let error = Source::server(url).err().unwrap();
+            assert!(error.is::<Misuse>(), "{url}");
+        }
+        assert!(Source::server("http://127.0.0.1:1/").is_ok());
+    }
+
+    #[test]
+    fn names_are_escaped_for_a_query() {
+        assert_eq!(escape("a b&c=d+e/#é"), "a%20b%26c%3Dd%2Be%2F%23%C3%A9");
+    }
+}

@@ -1,0 +1,200 @@
+//! `GET /v1/…` as API Gateway delivers it, answered the same on AWS and locally.
+
+use std::sync::Arc;
+
+use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use http::{HeaderValue, Method, StatusCode, header};
+use serde::Serialize;
+use shared::alert::Delivery;
+use shared::clock::Clock;
+use shared::id::{AgentId, BudgetName, ModelId, SessionId, TaskId, TeamId};
+use shared::ledger::Ledger;
+use shared::window::Zone;
+
+use crate::error::{QueryError, problem, respond};
+use crate::events::{EventRequest, events};
+use crate::filter::Filter;
+use crate::instant::parse_instant;
+use crate::lists;
+use crate::page;
+use crate::params::Params;
+use crate::spend::{By, SpendRequest, spend};
+
+/// Answers the reading half of the HTTP interface.
+#[derive(Debug)]
+pub struct Query<L, C> {
+    ledger: Arc<L>,
+    clock: C,
+}
+
+impl<L, C: Clone> Clone for Query<L, C> {
+    fn clone(&self) -> Self {
+        Self { ledger: Arc::clone(&self.ledger), clock: self.clock.clone() }
+    }
+}
+
+impl<L: Ledger, C: Clock> Query<L, C> {
+    /// Reads from `ledger`.
+    pub fn new(ledger: Arc<L>, clock: C) -> Self {
+        Self { ledger, clock }
+    }
+
+    /// Answers a request; a path that is not known is a 404.
+    pub async fn handle(&self, request: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
+        let path = request.raw_path.as_deref().unwrap_or_default();
+        let id = request.request_context.request_id.as_deref();
+        let known = ROUTES.contains(&path);
+        if known && request.request_context.http.method != Method::GET {
+            let detail = format!("{path} is read with GET");
+            let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", &detail, id);
+            response.headers.insert(header::ALLOW, HeaderValue::from_static("GET"));
+            return response;
+        }
+        let answer = match path {
+            "/v1/spend" => self.spend(&request).await,
+            "/v1/events" => self.events(&request).await,
+            "/v1/alerts" => self.alerts(&request).await,
+            "/v1/conflicts" => self.conflicts(&request).await,
+            "/v1/quarantine" => self.quarantine(&request).await,
+            "/v1/corrections" => self.corrections(&request).await,
+            "/v1/budgets" => self.budgets(&request).await,
+            _ => {
+                let detail = format!("there is no {path}; reports are at {}", ROUTES.join(", "));
+                return problem(StatusCode::NOT_FOUND, "not_found", &detail, id);
+            }
+        };
+        match answer {
+            Ok(body) => respond(StatusCode::OK, "application/json", body),
+            Err(error) => {
+                let (code, status) = error.code();
+                if status.is_server_error() {
+                    tracing::error!(%error, path, "a report failed");
+                }
+                problem(status, code, &error.to_string(), id)
+            }
+        }
+    }
+
+    async fn spend(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
+        let params = Params::read(
+            request,
+            &["by", "from", "to", "agent", "team", "task", "session", "model", "tz", "limit", "next"],
+        )?;
+        let zone = params.parsed("tz", |text| Zone::parse(text).map_err(|e| format!("is wrong: {e}")))?;
+        let zone = zone.unwrap_or_else(Zone::utc);
+        let names = || By::ALL.map(By::name).join(", ");
+        let by = params.parsed("by", |text| {
+            By::from_name(text).ok_or_else(|| format!("is {text:?}; give one of {}", names()))
+        })?;
+        let missing = || QueryError::parameter("by", format!("is missing; give one of {}", names()));
+        let question = SpendRequest {
+            by: by.ok_or_else(missing)?,
+            filter: filter(&params)?,
+            from: instant(&params, "from", &zone)?,
+            to: instant(&params, "to", &zone)?,
+            zone,
+            limit: params.limit(page::DEFAULT_LIMIT)?,
+            next: params.one("next")?.map(str::to_owned),
+        };
+        json(&spend(&*self.ledger, &question, self.clock.now()).await?)
+    }
+
+    async fn events(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
+        let params = Params::read(
+            request,
+            &["agent", "team", "task", "session", "model", "from", "to", "tz", "unpriced", "limit", "next"],
+        )?;
+        let zone = params.parsed("tz", |text| Zone::parse(text).map_err(|e| format!("is wrong: {e}")))?;
+        let zone = zone.unwrap_or_else(Zone::utc);
+        let unpriced = params.parsed("unpriced", |text| match text {
+            "true" | "" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(format!("is {text:?}; give true or false")),
+        })?;
+        let question = EventRequest {
+            filter: filter(&params)?,
+            unpriced: unpriced.unwrap_or(false),
+            from: instant(&params, "from", &zone)?,
+            to: instant(&params, "to", &zone)?,
+            limit: params.limit(EventRequest::default().limit)?,
+            next: params.one("next")?.map(str::to_owned),
+        };
+        json(&events(&*self.ledger, &question).await?)
+    }
+
+    async fn alerts(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
+        let params = Params::read(request, &["budget", "state", "limit", "next"])?;
+        let budget = params.parsed("budget", BudgetName::parse)?;
+        let state = params.parsed("state", |text| match text {
+            "pending" => Ok(Delivery::Pending),
+            "delivered" => Ok(Delivery::Delivered),
+            _ => Err(format!("is {text:?}; give pending or delivered")),
+        })?;
+        let limit = params.limit(page::DEFAULT_LIMIT)?;
+        json(&lists::alerts(&*self.ledger, budget, state, limit, params.one("next")?).await?)
+    }
+
+    async fn conflicts(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
+        let limit = Params::read(request, &["limit"])?.limit(page::DEFAULT_LIMIT)?;
+        json(&lists::conflicts(&*self.ledger, limit).await?)
+    }
+
+    async fn quarantine(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
+        let limit = Params::read(request, &["limit"])?.limit(page::DEFAULT_LIMIT)?;
+        json(&lists::quarantine(&*self.ledger, limit).await?)
+    }
+
+    async fn corrections(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
+        let limit = Params::read(request, &["limit"])?.limit(page::DEFAULT_LIMIT)?;
+        json(&lists::awaited(&*self.ledger, limit).await?)
+    }
+
+    async fn budgets(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
+        Params::read(request, &[])?;
+        json(&lists::budgets(&*self.ledger).await?)
+    }
+}
+
+const ROUTES: [&str; 7] = [
+    "/v1/spend",
+    "/v1/events",
+    "/v1/alerts",
+    "/v1/conflicts",
+    "/v1/quarantine",
+    "/v1/corrections",
+    "/v1/budgets",
+];
+
+/// The most agents of one question: each is a read of its own.
+const MAX_AGENTS: usize = 100;
+
+fn filter(params: &Params) -> Result<Filter, QueryError> {
+    let agent = |text| AgentId::parse(text).map_err(|e| QueryError::parameter("agent", e.to_string()));
+    let agents = params.all("agent").map(agent).collect::<Result<Vec<_>, _>>()?;
+    if agents.len() > MAX_AGENTS {
+        return Err(QueryError::parameter("agent", format!("is given more than {MAX_AGENTS} times")));
+    }
+    Ok(Filter {
+        agents,
+        team: params.parsed("team", TeamId::parse)?,
+        task: params.parsed("task", TaskId::parse)?,
+        session: params.parsed("session", SessionId::parse)?,
+        model: params.parsed("model", ModelId::parse)?,
+    })
+}
+
+fn instant(params: &Params, name: &str, zone: &Zone) -> Result<Option<jiff::Timestamp>, QueryError> {
+    params.parsed(name, |text| {
+        parse_instant(text, zone).ok_or_else(|| {
+            format!(
+                "is {text:?}; give a date such as 2026-11-24, or RFC 3339 with an offset such as \
+                 2026-11-24T09:30:00Z (a + written as %2B)"
+            )
+        })
+    })
+}
+
+fn json<T: Serialize>(report: &T) -> Result<String, QueryError> {
+    serde_json::to_string(report)
+        .map_err(|e| QueryError::Ledger(shared::ledger::LedgerError::Broken(e.to_string())))
+}

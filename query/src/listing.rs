@@ -1,0 +1,118 @@
+//! Where to look for the records that a filter can hold: rollups say which agents had any, on which days,
+//! so that a rare task is not searched for in everybody's history.
+
+use std::collections::BTreeMap;
+
+use shared::id::AgentId;
+use shared::ledger::{LedgerError, RecordCursor, RecordQuery, RecordStore, RollupQuery, RollupStore};
+use shared::record::Record;
+use shared::rollup::ScopeKind;
+use shared::window::{Range, WindowKind};
+
+use crate::filter::Filter;
+
+/// Records read at a time: a packed record can have 400 KB.
+const PAGE: usize = 50;
+
+/// Records to read: of one agent or of all, in one range. The ranges of one agent do not overlap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Listing {
+    pub(crate) agent: Option<AgentId>,
+    pub(crate) range: Range,
+}
+
+/// The listings that hold everything that `filter` takes within `range`, latest first.
+pub(crate) async fn listings<L: RollupStore>(
+    ledger: &L,
+    filter: &Filter,
+    range: Range,
+    extent: Range,
+) -> Result<Vec<Listing>, LedgerError> {
+    let range = Range { from: range.from.max(extent.from), to: range.to.min(extent.to) };
+    if range.from >= range.to {
+        return Ok(Vec::new());
+    }
+    let pair = match filter {
+        Filter { task: Some(task), .. } => Some((ScopeKind::AgentTask, task.as_str())),
+        Filter { model: Some(model), .. } => Some((ScopeKind::AgentModel, model.as_str())),
+        Filter { team: Some(team), .. } => Some((ScopeKind::TeamAgent, team.as_str())),
+        _ => None,
+    };
+    let mut found = Vec::new();
+    if let Some((kind, name)) = pair {
+        let name = Some(name.to_owned());
+        let (a, b) = if kind == ScopeKind::TeamAgent { (name, None) } else { (None, name) };
+        let from = WindowKind::Day.start(range.from);
+        let to = WindowKind::Day.end(WindowKind::Day.start(range.to - 1));
+        let query = RollupQuery { kind, a, b, window: WindowKind::Day, from, to };
+        for (agent, ranges) in runs_of_days(kind, ledger.rollups(&query).await?) {
+            let Ok(agent) = AgentId::parse(&agent) else {
+                return Err(LedgerError::Broken(format!("rollups name the agent {agent:?}, which is no id")));
+            };
+            if !filter.agents.is_empty() && !filter.agents.contains(&agent) {
+                continue;
+            }
+            for run in ranges {
+                let range = Range { from: run.from.max(range.from), to: run.to.min(range.to) };
+                found.push(Listing { agent: Some(agent.clone()), range });
+            }
+        }
+    } else if filter.agents.is_empty() {
+        found.push(Listing { agent: None, range });
+    } else {
+        let agents: std::collections::BTreeSet<_> = filter.agents.iter().collect();
+        found.extend(agents.into_iter().map(|agent| Listing { agent: Some(agent.clone()), range }));
+    }
+    found.sort_by_key(|listing| std::cmp::Reverse(listing.range.to));
+    Ok(found)
+}
+
+fn runs_of_days(kind: ScopeKind, rows: Vec<shared::ledger::RollupRow>) -> BTreeMap<String, Vec<Range>> {
+    let mut agents: BTreeMap<String, Vec<Range>> = BTreeMap::new();
+    for row in rows {
+        let agent = if kind == ScopeKind::TeamAgent { row.scope.b } else { row.scope.a };
+        let runs = agents.entry(agent).or_default();
+        let end = WindowKind::Day.end(row.start);
+        match runs.last_mut() {
+            Some(last) if last.to == row.start => last.to = end,
+            _ => runs.push(Range { from: row.start, to: end }),
+        }
+    }
+    agents
+}
+
+/// Reads a listing page by page, newest first.
+pub(crate) struct Pages<'a, L> {
+    ledger: &'a L,
+    query: RecordQuery,
+    done: bool,
+}
+
+impl<'a, L: RecordStore> Pages<'a, L> {
+    pub(crate) fn new(ledger: &'a L, listing: &Listing) -> Self {
+        let query = RecordQuery {
+            agent: listing.agent.clone(),
+            range: Some(listing.range),
+            after: None,
+            limit: PAGE,
+        };
+        Self { ledger, query, done: false }
+    }
+
+    /// The next page; none after the last.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<Record>>, LedgerError> {
+        if self.done {
+            return Ok(None);
+        }
+        let records = self.ledger.records(&self.query).await?;
+        self.done = records.len() < self.query.limit;
+        match records.last().and_then(|last| Some((last.data.span()?.1, last))) {
+            Some((latest, last)) => {
+                self.query.after =
+                    Some(RecordCursor { latest, agent: last.agent.clone(), key: last.key.clone() });
+            }
+            None => self.done = true,
+        }
+        Ok(Some(records))
+    }
+}

@@ -1,0 +1,165 @@
+//! Lists that the ledger keeps as they are: alerts, budgets, conflicts, what was put aside, and
+//! corrections whose target has not arrived.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use shared::alert::{Alert, Delivery};
+use shared::budget::{Budget, BudgetScope, Limit};
+use shared::id::{AgentId, BudgetName, EventId};
+use shared::ledger::{AlertQuery, AlertStore, BudgetStore, Conflict, Quarantined, RecordStore};
+use shared::money::Usd;
+use shared::window::{Period, Zone};
+
+use crate::error::QueryError;
+use crate::events::SentCorrection;
+use crate::page;
+
+/// Alerts, newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertReport {
+    /// The alerts.
+    pub alerts: Vec<Alert>,
+    /// Continues the list; none on the last page.
+    pub next: Option<String>,
+}
+
+/// Conflicts, newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConflictReport {
+    /// The conflicts.
+    pub conflicts: Vec<Conflict>,
+    /// None: the list is cut at `limit`.
+    pub next: Option<String>,
+}
+
+/// What was put aside, newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantineReport {
+    /// The items.
+    pub quarantine: Vec<Quarantined>,
+    /// None: the list is cut at `limit`.
+    pub next: Option<String>,
+}
+
+/// Corrections whose target has not arrived.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AwaitedReport {
+    /// By target.
+    pub corrections: Vec<AwaitedLine>,
+    /// None: the list is cut at `limit`.
+    pub next: Option<String>,
+}
+
+/// An event that corrections wait for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AwaitedLine {
+    /// Whose.
+    pub agent_id: AgentId,
+    /// Which event.
+    pub corrects: EventId,
+    /// What waits for it.
+    pub corrections: Vec<SentCorrection>,
+}
+
+/// Budgets by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetReport {
+    /// The budgets.
+    pub budgets: Vec<BudgetLine>,
+    /// None: there is one page.
+    pub next: Option<String>,
+}
+
+/// A budget as it is shown; all but `version` and `since` is what sets it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetLine {
+    /// Its name.
+    pub name: BudgetName,
+    /// What it limits.
+    pub scope: BudgetScope,
+    /// The limit, if it is in dollars.
+    pub limit_usd: Option<Usd>,
+    /// The limit, if it is in tokens.
+    pub limit_tokens: Option<u64>,
+    /// Per what.
+    pub period: Period,
+    /// The zone whose calendar the period follows.
+    pub timezone: Zone,
+    /// In percent of the limit.
+    pub thresholds: Vec<u32>,
+    /// Counts the changes.
+    pub version: u64,
+    /// When this version was set.
+    pub since: Timestamp,
+}
+
+impl From<Budget> for BudgetLine {
+    fn from(budget: Budget) -> Self {
+        let (limit_usd, limit_tokens) = match budget.spec.limit {
+            Limit::Usd(usd) => (Some(usd), None),
+            Limit::Tokens(tokens) => (None, Some(tokens)),
+        };
+        Self {
+            name: budget.spec.name,
+            scope: budget.spec.scope,
+            limit_usd,
+            limit_tokens,
+            period: budget.spec.period,
+            timezone: budget.spec.timezone,
+            thresholds: budget.spec.thresholds,
+            version: budget.version,
+            since: budget.since,
+        }
+    }
+}
+
+pub(crate) async fn alerts<L: AlertStore>(
+    ledger: &L,
+    budget: Option<BudgetName>,
+    state: Option<Delivery>,
+    limit: usize,
+    next: Option<&str>,
+) -> Result<AlertReport, QueryError> {
+    let question = page::question(&(&budget, state));
+    let after = next.map(|token| page::read(&question, token)).transpose()?;
+    // One more than asked for tells whether there is a next page.
+    let query = AlertQuery { budget, state, after, limit: limit.saturating_add(1), ..AlertQuery::default() };
+    let mut alerts = ledger.alerts(&query).await?;
+    let mut next = None;
+    if alerts.len() > limit {
+        alerts.truncate(limit);
+        next = alerts.last().and_then(|last| page::write(&question, (last.at, &last.id)));
+    }
+    Ok(AlertReport { alerts, next })
+}
+
+pub(crate) async fn budgets<L: BudgetStore>(ledger: &L) -> Result<BudgetReport, QueryError> {
+    let budgets = ledger.budgets().await?.into_iter().map(BudgetLine::from).collect();
+    Ok(BudgetReport { budgets, next: None })
+}
+
+pub(crate) async fn conflicts<L: RecordStore>(
+    ledger: &L,
+    limit: usize,
+) -> Result<ConflictReport, QueryError> {
+    Ok(ConflictReport { conflicts: ledger.conflicts(limit).await?, next: None })
+}
+
+pub(crate) async fn quarantine<L: RecordStore>(
+    ledger: &L,
+    limit: usize,
+) -> Result<QuarantineReport, QueryError> {
+    Ok(QuarantineReport { quarantine: ledger.quarantined(limit).await?, next: None })
+}
+
+pub(crate) async fn awaited<L: RecordStore>(ledger: &L, limit: usize) -> Result<AwaitedReport, QueryError> {
+    let records = ledger.awaited(limit).await?;
+    let corrections = records.iter().flat_map(|record| {
+        record.data.corrections.iter().map(|(index, correction)| AwaitedLine {
+            agent_id: record.agent.clone(),
+            corrects: record.key.event_id(*index),
+            corrections: SentCorrection::of(correction),
+        })
+    });
+    Ok(AwaitedReport { corrections: corrections.collect(), next: None })
+}

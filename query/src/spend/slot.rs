@@ -1,0 +1,94 @@
+//! The rows of a report while they are summed: a name, or the start of a day or an hour.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use shared::totals::Totals;
+use shared::window::{Period, Range, Zone};
+
+use super::{By, MAX_ROWS};
+use crate::error::QueryError;
+use crate::instant::show_instant;
+
+/// What one row is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Slot {
+    /// A name; empty where it was not stated.
+    Name(String),
+    /// The first second of a day or an hour.
+    Start(i64),
+}
+
+impl Slot {
+    /// How the answer names it.
+    pub(super) fn shown(&self, by: By, zone: &Zone) -> Option<String> {
+        match self {
+            Self::Name(name) => (!name.is_empty()).then(|| name.clone()),
+            Self::Start(at) if by == By::Day => {
+                let day = Timestamp::from_second(*at).ok()?.to_zoned_datetime(zone.rules().clone()).date();
+                Some(day.to_string())
+            }
+            // With its offset: an hour that clocks repeat is two rows.
+            Self::Start(at) => Some(show_instant(*at, zone)),
+        }
+    }
+}
+
+/// Sums by row.
+#[derive(Debug, Default)]
+pub(super) struct Sums(BTreeMap<Slot, Totals>);
+
+impl Sums {
+    /// Adds to a row.
+    pub(super) fn add(&mut self, slot: Slot, totals: &Totals) -> Result<(), QueryError> {
+        if totals.is_zero() {
+            return Ok(());
+        }
+        self.0.entry(slot).or_default().add(totals)?;
+        if self.0.len() > MAX_ROWS {
+            return Err(QueryError::TooManyRows(MAX_ROWS));
+        }
+        Ok(())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The rows that are about something: what was voided leaves sums of nothing behind.
+    pub(super) fn into_iter(self) -> impl Iterator<Item = (Slot, Totals)> {
+        self.0.into_iter().filter(|(_, totals)| !totals.is_zero())
+    }
+}
+
+/// Finds the local day or hour of an instant, remembering the last one.
+pub(super) struct Calendar<'a> {
+    period: Period,
+    zone: &'a Zone,
+    last: Range,
+}
+
+impl<'a> Calendar<'a> {
+    /// None if the dimension is not a time.
+    pub(super) fn of(by: By, zone: &'a Zone) -> Option<Self> {
+        let period = match by {
+            By::Day => Period::Day,
+            By::Hour => Period::Hour,
+            _ => return None,
+        };
+        Some(Self { period, zone, last: Range { from: 0, to: 0 } })
+    }
+
+    /// The row of an instant.
+    pub(super) fn slot(&mut self, second: i64) -> Slot {
+        if !(self.last.from..self.last.to).contains(&second) {
+            self.last = match Timestamp::from_second(second) {
+                Ok(at) => self.period.containing(at, self.zone),
+                Err(_) => Range { from: second, to: second + 1 },
+            };
+        }
+        Slot::Start(self.last.from)
+    }
+}

@@ -1,0 +1,177 @@
+//! A ledger in memory: records, and rollups made of their additions.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use shared::alert::{Alert, AlertState, StateKey};
+use shared::budget::{Budget, BudgetSpec};
+use shared::id::{AgentId, BudgetName, RecordKey};
+use shared::ledger::{
+    AlertQuery, AlertStore, BudgetStore, Commit, CommitError, Conflict, LedgerError, Quarantined,
+    RecordQuery, RecordStore, RollupQuery, RollupRow, RollupStore,
+};
+use shared::record::Record;
+use shared::rollup::{Additions, ScopeKind};
+use shared::window::{Range, WindowKind};
+
+#[derive(Debug, Default)]
+pub(crate) struct Fake {
+    pub(crate) records: Vec<Record>,
+    pub(crate) rollups: Additions,
+    pub(crate) alerts: Vec<Alert>,
+    pub(crate) budgets: Vec<Budget>,
+    pub(crate) conflicts: Vec<Conflict>,
+}
+
+impl Fake {
+    pub(crate) fn of(records: Vec<Record>) -> Self {
+        let mut rollups = Additions::default();
+        for record in &records {
+            rollups.merge(&record.data.additions(&record.agent).unwrap()).unwrap();
+        }
+        Self { records, rollups, ..Self::default() }
+    }
+}
+
+fn unused<T>() -> Result<T, LedgerError> {
+    Err(LedgerError::Broken("a report writes nothing".to_owned()))
+}
+
+impl RecordStore for Fake {
+    async fn commit(&self, _: Commit) -> Result<(), CommitError> {
+        Ok(unused()?)
+    }
+
+    async fn get(&self, _: &[(AgentId, RecordKey)]) -> Result<Vec<Option<Record>>, LedgerError> {
+        unused()
+    }
+
+    async fn records(&self, query: &RecordQuery) -> Result<Vec<Record>, LedgerError> {
+        let after = query.after.as_ref().map(|c| (c.latest, c.agent.clone(), c.key.to_string()));
+        let mut listed: BTreeMap<Reverse<(Timestamp, AgentId, String)>, &Record> = BTreeMap::new();
+        for record in &self.records {
+            let Some((earliest, latest)) = record.data.span() else { continue };
+            let place = (latest, record.agent.clone(), record.key.to_string());
+            let wanted = query.agent.as_ref().is_none_or(|agent| *agent == record.agent)
+                && query.range.is_none_or(|r| latest.as_second() >= r.from && earliest.as_second() < r.to)
+                && after.as_ref().is_none_or(|after| place < *after);
+            if wanted {
+                listed.insert(Reverse(place), record);
+            }
+        }
+        Ok(listed.into_values().take(query.limit).cloned().collect())
+    }
+
+    async fn put_conflict(&self, _: Conflict) -> Result<(), LedgerError> {
+        unused()
+    }
+
+    async fn conflicts(&self, limit: usize) -> Result<Vec<Conflict>, LedgerError> {
+        Ok(self.conflicts.iter().take(limit).cloned().collect())
+    }
+
+    async fn quarantine(&self, _: Quarantined) -> Result<(), LedgerError> {
+        unused()
+    }
+
+    async fn quarantined(&self, _: usize) -> Result<Vec<Quarantined>, LedgerError> {
+        Ok(Vec::new())
+    }
+
+    async fn awaited(&self, limit: usize) -> Result<Vec<Record>, LedgerError> {
+        Ok(self.records.iter().filter(|r| r.data.span().is_none()).take(limit).cloned().collect())
+    }
+
+    async fn closed_before(&self) -> Result<Option<Timestamp>, LedgerError> {
+        unused()
+    }
+
+    async fn close_before(&self, _: Timestamp) -> Result<(), LedgerError> {
+        unused()
+    }
+}
+
+impl RollupStore for Fake {
+    async fn rollups(&self, query: &RollupQuery) -> Result<Vec<RollupRow>, LedgerError> {
+        let mut rows: Vec<RollupRow> = self
+            .rollups
+            .iter()
+            .filter(|(key, _)| {
+                key.scope.kind == query.kind
+                    && key.window == query.window
+                    && query.a.as_ref().is_none_or(|a| *a == key.scope.a)
+                    && query.b.as_ref().is_none_or(|b| *b == key.scope.b)
+                    && (query.from..query.to).contains(&key.start)
+            })
+            .map(|(key, parts)| RollupRow {
+                scope: key.scope.clone(),
+                start: key.start,
+                parts: parts.clone(),
+            })
+            .collect();
+        rows.sort_by(|a, b| (a.start, &a.scope).cmp(&(b.start, &b.scope)));
+        Ok(rows)
+    }
+
+    async fn extent(&self) -> Result<Option<Range>, LedgerError> {
+        let months = || {
+            let months = |(key, _): (&shared::rollup::RollupKey, _)| {
+                (key.window == WindowKind::Month && key.scope.kind == ScopeKind::Org).then_some(key.start)
+            };
+            self.rollups.iter().filter_map(months)
+        };
+        let ends = months().min().zip(months().max());
+        Ok(ends.map(|(first, last)| Range { from: first, to: WindowKind::Month.end(last) }))
+    }
+}
+
+impl BudgetStore for Fake {
+    async fn budgets(&self) -> Result<Vec<Budget>, LedgerError> {
+        Ok(self.budgets.clone())
+    }
+
+    async fn set_budget(&self, _: &BudgetSpec, _: Timestamp) -> Result<Budget, LedgerError> {
+        unused()
+    }
+
+    async fn remove_budget(&self, _: &BudgetName) -> Result<bool, LedgerError> {
+        unused()
+    }
+}
+
+impl AlertStore for Fake {
+    async fn alert_state(&self, _: &StateKey) -> Result<AlertState, LedgerError> {
+        unused()
+    }
+
+    async fn advance_alerts(
+        &self,
+        _: &StateKey,
+        _: u64,
+        _: &AlertState,
+        _: &[Alert],
+    ) -> Result<bool, LedgerError> {
+        unused()
+    }
+
+    async fn mark_delivered(&self, _: &str) -> Result<(), LedgerError> {
+        unused()
+    }
+
+    async fn alerts(&self, query: &AlertQuery) -> Result<Vec<Alert>, LedgerError> {
+        let mut alerts: Vec<Alert> = self
+            .alerts
+            .iter()
+            .filter(|alert| {
+                query.budget.as_ref().is_none_or(|budget| *budget == alert.budget)
+                    && query.state.is_none_or(|state| state == alert.state)
+                    && query.after.as_ref().is_none_or(|after| (alert.at, &alert.id) < (after.0, &after.1))
+            })
+            .cloned()
+            .collect();
+        alerts.sort_by(|a, b| (b.at, &b.id).cmp(&(a.at, &a.id)));
+        alerts.truncate(query.limit);
+        Ok(alerts)
+    }
+}
