@@ -112,11 +112,14 @@ fn position(record: &KinesisEventRecord) -> String {
 fn malformed(entry: &Entry) -> Option<String> {
     match entry {
         Entry::Part(part) => {
-            let mut indexes = part.events.iter().map(|(i, _)| *i).chain(part.outcomes.iter().map(|(i, _)| *i));
+            let mut indexes =
+                part.events.iter().map(|(i, _)| *i).chain(part.outcomes.iter().map(|(i, _)| *i));
             let misplaced = indexes.find(|i| i / PART_EVENTS != part.part);
             let ascending = part.events.windows(2).all(|pair| pair[0].0 < pair[1].0);
             match misplaced {
-                Some(i) => Some(format!("event {i} of key {} does not belong to part {}", part.key, part.part)),
+                Some(i) => {
+                    Some(format!("event {i} of key {} does not belong to part {}", part.key, part.part))
+                }
                 None if !ascending => Some(format!("the events of key {} are not in order", part.key)),
                 None => None,
             }

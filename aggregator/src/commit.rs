@@ -193,7 +193,9 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                     match ready.record.data.additions(&ready.record.agent) {
                         Ok(additions) => ready.additions = additions.without_zeros(),
                         Err(error) => {
-                            return self.put_aside_unit(&ready.unit, "overflow", error.to_string(), batch).await;
+                            return self
+                                .put_aside_unit(&ready.unit, "overflow", error.to_string(), batch)
+                                .await;
                         }
                     }
                     Some(known.version)
@@ -303,11 +305,7 @@ pub(crate) fn lost_races(agent: &AgentId, key: &RecordKey) -> LedgerError {
     LedgerError::Retry(format!("record {agent} {key} was written by others {RACES} times in between"))
 }
 
-fn failed_if(
-    done: Result<(), LedgerError>,
-    origins: impl IntoIterator<Item = usize>,
-    batch: &mut Batch,
-) {
+fn failed_if(done: Result<(), LedgerError>, origins: impl IntoIterator<Item = usize>, batch: &mut Batch) {
     if let Err(error) = done {
         tracing::warn!(%error, "a record was not committed; it will come again");
         batch.failed.extend(origins);

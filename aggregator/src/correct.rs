@@ -116,7 +116,12 @@ fn booked_at(data: &RecordData, index: EventIndex) -> Option<Timestamp> {
     }
 }
 
-fn write(agent: &shared::id::AgentId, key: &RecordKey, expected: Option<u64>, data: RecordData) -> RecordWrite {
+fn write(
+    agent: &shared::id::AgentId,
+    key: &RecordKey,
+    expected: Option<u64>,
+    data: RecordData,
+) -> RecordWrite {
     let version = expected.unwrap_or(0) + 1;
     RecordWrite { expected, record: Record { agent: agent.clone(), key: key.clone(), version, data } }
 }

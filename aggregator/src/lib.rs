@@ -56,7 +56,9 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
         };
         self.metrics.publish(batch.metrics()).await;
         let mut response = KinesisEventResponse::default();
-        response.set_failures(failed.iter().filter_map(|n| event.records.get(*n)).map(|r| &*r.kinesis.sequence_number));
+        response.set_failures(
+            failed.iter().filter_map(|n| event.records.get(*n)).map(|r| &*r.kinesis.sequence_number),
+        );
         response
     }
 
@@ -64,7 +66,9 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
     async fn put_aside(&self, aside: Aside<'_>, batch: &mut Batch) -> Result<(), LedgerError> {
         let (payload, base64) = match std::str::from_utf8(aside.payload) {
             Ok(text) => (text.to_owned(), false),
-            Err(_) => (base64::Engine::encode(&base64::engine::general_purpose::STANDARD, aside.payload), true),
+            Err(_) => {
+                (base64::Engine::encode(&base64::engine::general_purpose::STANDARD, aside.payload), true)
+            }
         };
         tracing::error!(position = aside.position, code = aside.code, reason = aside.reason, "put aside");
         self.ledger

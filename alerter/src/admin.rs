@@ -45,9 +45,7 @@ impl BudgetRequest {
         let bad = |field, reason: String| BudgetError { field, reason };
         let name = BudgetName::parse(name).map_err(|e| bad("name", e.to_string()))?;
         let limit = match (self.limit_usd, self.limit_tokens) {
-            (Some(usd), None) => {
-                Limit::Usd(usd.parse::<Usd>().map_err(|e| bad("limit_usd", e.to_string()))?)
-            }
+            (Some(usd), None) => Limit::Usd(usd.parse::<Usd>().map_err(|e| bad("limit_usd", e.to_string()))?),
             (None, Some(tokens)) => Limit::Tokens(tokens),
             _ => return Err(bad("limit_usd", "give either limit_usd or limit_tokens".to_owned())),
         };
@@ -56,7 +54,8 @@ impl BudgetRequest {
             None => Zone::utc(),
         };
         let thresholds = if self.thresholds.is_empty() { vec![100] } else { self.thresholds };
-        BudgetSpec { name, scope: self.scope.parse()?, limit, period: self.period, timezone, thresholds }.checked()
+        BudgetSpec { name, scope: self.scope.parse()?, limit, period: self.period, timezone, thresholds }
+            .checked()
     }
 }
 
@@ -75,7 +74,11 @@ impl<L: RollupStore + BudgetStore + AlertStore, N: Notifier, C: Clock> Alerter<L
     pub async fn handle_admin(&self, request: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
         let path = request.raw_path.as_deref().unwrap_or_default();
         let Some(name) = path.strip_prefix(PREFIX).filter(|name| !name.is_empty()) else {
-            return problem(404, "not_found", &format!("{path} is no administrative endpoint; there is {PREFIX}NAME"));
+            return problem(
+                404,
+                "not_found",
+                &format!("{path} is no administrative endpoint; there is {PREFIX}NAME"),
+            );
         };
         let method = &request.request_context.http.method;
         if method == Method::PUT {

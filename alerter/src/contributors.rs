@@ -45,7 +45,8 @@ pub(crate) async fn top<L: RollupStore>(
             add_counted(parts.entry(name).or_default(), &segment, &row.parts.0)?;
         }
     }
-    let mut parts: Vec<(String, Totals)> = parts.into_iter().filter(|(_, totals)| totals.events > 0).collect();
+    let mut parts: Vec<(String, Totals)> =
+        parts.into_iter().filter(|(_, totals)| totals.events > 0).collect();
     parts.sort_by(|(a_name, a), (b_name, b)| {
         let by_tokens = b.tokens().cmp(&a.tokens());
         let by_limit = match limit {

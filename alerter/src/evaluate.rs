@@ -16,8 +16,7 @@ impl<L: RollupStore + BudgetStore + AlertStore, N: Notifier, C: Clock> Alerter<L
     /// Decides, stores the decision with its alerts, and delivers what is not delivered of this period.
     pub(crate) async fn evaluate(&self, budget: &Budget, period: Range) -> Result<(), LedgerError> {
         let spec = &budget.spec;
-        let key =
-            StateKey { budget: spec.name.clone(), version: budget.version, period_start: period.from };
+        let key = StateKey { budget: spec.name.clone(), version: budget.version, period_start: period.from };
         for _ in 0..RACES {
             // In this order: whatever moves the state after this read makes the write below fail.
             let state = self.ledger.alert_state(&key).await?;

@@ -72,7 +72,8 @@ impl<L: RollupStore + BudgetStore + AlertStore, N: Notifier, C: Clock> Alerter<L
         for (n, record) in event.records.iter().enumerate() {
             let Some(news) = news(record) else { continue };
             for (budget, period) in self.concerned(&budgets, &news) {
-                let (_, records) = due.entry((&budget.spec.name, period)).or_insert((budget, BTreeSet::new()));
+                let (_, records) =
+                    due.entry((&budget.spec.name, period)).or_insert((budget, BTreeSet::new()));
                 records.insert(n);
             }
         }

@@ -6,7 +6,11 @@ use shared::totals::Totals;
 use shared::window::{Range, Segment, WindowKind, cover};
 
 /// The totals of one scope over a range on quarter hours.
-pub async fn period_totals<L: RollupStore>(ledger: &L, scope: &Scope, range: Range) -> Result<Totals, LedgerError> {
+pub async fn period_totals<L: RollupStore>(
+    ledger: &L,
+    scope: &Scope,
+    range: Range,
+) -> Result<Totals, LedgerError> {
     let mut sum = Totals::default();
     for segment in cover(range, Range::EVER) {
         let pair = scope.kind.is_pair();

@@ -94,7 +94,8 @@ pub async fn totals<L: Ledger>(ledger: &L, sends: &Sends) -> Result<(), Violatio
     let mut conflicts = BTreeSet::new();
     for ((agent, key), contents) in sends {
         let record = by_key.get(&(agent.clone(), key.clone()));
-        let record = record.ok_or_else(|| broken(law, format!("{agent} {key} was acknowledged and is gone")))?;
+        let record =
+            record.ok_or_else(|| broken(law, format!("{agent} {key} was acknowledged and is gone")))?;
         let content = oracle::standing(contents, record).map_err(|e| broken(law, e))?;
         standing.push((agent.clone(), key.clone(), content));
         if contents.len() > 1 {
@@ -167,7 +168,8 @@ async fn listed_conflicts<L: Ledger>(
         let refused = conflict.refused.as_str().to_owned();
         counted.entry((conflict.agent.clone(), conflict.key.clone())).or_default().insert(refused);
     }
-    let counted: BTreeSet<_> = counted.into_iter().map(|((agent, key), set)| (agent, key, set.len())).collect();
+    let counted: BTreeSet<_> =
+        counted.into_iter().map(|((agent, key), set)| (agent, key, set.len())).collect();
     if counted == *expected {
         return Ok(());
     }
@@ -199,7 +201,11 @@ pub async fn recomputable<L: Ledger>(ledger: &L) -> Result<(), Violation> {
     }
     model.retain(|_, totals| !totals.is_zero());
     let stored = all_rollups(ledger).await.map_err(|e| broken(law, e))?;
-    match model.iter().find(|(key, t)| stored.get(*key) != Some(t)).or(stored.iter().find(|(key, t)| model.get(*key) != Some(t))) {
+    match model
+        .iter()
+        .find(|(key, t)| stored.get(*key) != Some(t))
+        .or(stored.iter().find(|(key, t)| model.get(*key) != Some(t)))
+    {
         None => Ok(()),
         Some((key, _)) => Err(broken(
             law,
@@ -224,13 +230,17 @@ pub async fn alerts<L: Ledger>(ledger: &L) -> Result<(), Violation> {
             periods.insert(spec.period.containing(at, &spec.timezone));
         }
         for period in periods {
-            let key = StateKey { budget: spec.name.clone(), version: budget.version, period_start: period.from };
+            let key =
+                StateKey { budget: spec.name.clone(), version: budget.version, period_start: period.from };
             let state = ledger.alert_state(&key).await.map_err(fault)?;
             let spent = alerter::period_totals(ledger, &spec.scope.scope(), period).await.map_err(fault)?;
             for percent in &spec.thresholds {
                 let stands = state.thresholds.get(percent).is_some_and(|t| t.standing);
                 if stands != spec.limit.reached(*percent, &spent) {
-                    let detail = format!("{key:?} {percent}%: standing is {stands}, spent {spent:?} of {:?}", spec.limit);
+                    let detail = format!(
+                        "{key:?} {percent}%: standing is {stands}, spent {spent:?} of {:?}",
+                        spec.limit
+                    );
                     return Err(broken(law, detail));
                 }
             }
@@ -245,7 +255,10 @@ pub async fn alerts<L: Ledger>(ledger: &L) -> Result<(), Violation> {
                 .collect();
             if !invariant::one_alert_per_episode(&state, &own) {
                 let ids: Vec<_> = own.iter().map(|a| &a.id).collect();
-                return Err(broken(invariant::ONE_ALERT_PER_EPISODE, format!("{key:?}: {state:?}, alerts {ids:?}")));
+                return Err(broken(
+                    invariant::ONE_ALERT_PER_EPISODE,
+                    format!("{key:?}: {state:?}, alerts {ids:?}"),
+                ));
             }
         }
     }

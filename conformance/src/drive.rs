@@ -116,7 +116,7 @@ impl<L: Ledger> World<L> {
         }
         let changes = self.feed.all();
         let mut slices = Vec::new();
-        for _ in 0..rng.usize(..=2) {
+        for _ in 0..rng.usize(..=4) {
             slices.push(self.some_changes(rng, &changes));
         }
         let (outcomes, evaluated) = {
@@ -135,9 +135,12 @@ impl<L: Ledger> World<L> {
             interleave(tasks, rng).await;
             (take(done), take(evaluated))
         };
-        for (key, upto) in outcomes {
+        for (key, from, upto) in outcomes {
+            // What a second consumer finished says nothing of what lies before it.
             let consumed = self.consumed.entry(key).or_default();
-            *consumed = (*consumed).max(upto);
+            if from <= *consumed {
+                *consumed = (*consumed).max(upto);
+            }
         }
         for upto in evaluated {
             self.evaluated = self.evaluated.max(upto);
@@ -156,16 +159,26 @@ impl<L: Ledger> World<L> {
             for (n, record) in records.iter().enumerate().skip(from) {
                 self.consume(&(key.clone(), n, vec![record.clone()]), CrashPoint::NEVER, &done).await;
             }
-            let consumed = take(done).into_iter().map(|(_, upto)| upto).max().unwrap_or(from);
+            let consumed = take(done).into_iter().map(|(_, _, upto)| upto).max().unwrap_or(from);
             if consumed != records.len() {
-                return Err(format!("without faults, lane {key} was consumed to {consumed} of {}", records.len()));
+                return Err(format!(
+                    "without faults, lane {key} was consumed to {consumed} of {}",
+                    records.len()
+                ));
             }
             self.consumed.insert(key, consumed);
         }
         let changes = self.feed.all();
         let evaluated = Mutex::new(Vec::new());
-        self.watch(&(changes.len(), changes[self.evaluated..].to_vec()), CrashPoint::NEVER, false, &evaluated).await;
-        self.evaluated = take(evaluated).into_iter().max().ok_or("without faults, changes were not evaluated")?;
+        self.watch(
+            &(changes.len(), changes[self.evaluated..].to_vec()),
+            CrashPoint::NEVER,
+            false,
+            &evaluated,
+        )
+        .await;
+        self.evaluated =
+            take(evaluated).into_iter().max().ok_or("without faults, changes were not evaluated")?;
         Ok(())
     }
 
@@ -185,23 +198,31 @@ impl<L: Ledger> World<L> {
         Alerter::new(process, mailer, Arc::clone(&self.clock))
     }
 
-    async fn consume(&self, batch: &Batch, crash: CrashPoint, done: &Mutex<Vec<(String, usize)>>) {
+    async fn consume(&self, batch: &Batch, crash: CrashPoint, done: &Mutex<Vec<(String, usize, usize)>>) {
         let (key, from, records) = batch;
         let process = self.process(crash);
         let consumer =
             Aggregator::new(Arc::clone(&process), NoMetrics, Arc::clone(&self.clock), Arc::clone(&self.book));
         let mut event = KinesisEvent::default();
-        event.records = records.iter().enumerate().map(|(n, data)| stream_record(key, from + n, data)).collect();
+        event.records =
+            records.iter().enumerate().map(|(n, data)| stream_record(key, from + n, data)).collect();
         let response = consumer.handle(event).await;
         if process.inner().is_dead() {
             return;
         }
-        let failed = response.batch_item_failures.iter().filter_map(|f| f.item_identifier.as_ref()?.parse().ok());
+        let failed =
+            response.batch_item_failures.iter().filter_map(|f| f.item_identifier.as_ref()?.parse().ok());
         let upto: usize = failed.min().unwrap_or(from + records.len());
-        done.lock().unwrap_or_else(PoisonError::into_inner).push((key.clone(), upto));
+        done.lock().unwrap_or_else(PoisonError::into_inner).push((key.clone(), *from, upto));
     }
 
-    async fn watch(&self, slice: &(usize, Vec<RollupKey>), crash: CrashPoint, fails: bool, done: &Mutex<Vec<usize>>) {
+    async fn watch(
+        &self,
+        slice: &(usize, Vec<RollupKey>),
+        crash: CrashPoint,
+        fails: bool,
+        done: &Mutex<Vec<usize>>,
+    ) {
         let process = self.process(crash);
         let mut event = Event::default();
         event.records = slice.1.iter().enumerate().map(|(n, key)| change_record(n, key)).collect();
@@ -213,8 +234,10 @@ impl<L: Ledger> World<L> {
 
     fn some_batch(&self, rng: &mut Rng) -> Option<Batch> {
         let lanes = self.stream.by_partition();
-        let waiting: Vec<_> =
-            lanes.iter().filter(|(key, all)| self.consumed.get(*key).copied().unwrap_or(0) < all.len()).collect();
+        let waiting: Vec<_> = lanes
+            .iter()
+            .filter(|(key, all)| self.consumed.get(*key).copied().unwrap_or(0) < all.len())
+            .collect();
         let (key, all) = rng.choice(waiting)?;
         let from = self.consumed.get(key).copied().unwrap_or(0);
         let upto = all.len().min(from + rng.usize(1..=6));

@@ -106,7 +106,8 @@ fn budgets(rng: &mut Rng) -> Result<Vec<BudgetSpec>, String> {
     (0..rng.usize(1..=3))
         .map(|n| {
             let usd = format!("{}.{}", rng.u32(..40), rng.u32(1..10)).parse().map_err(|e| format!("{e}"))?;
-            let limit = if rng.u32(..3) > 0 { Limit::Usd(usd) } else { Limit::Tokens(rng.u64(1_000..40_000)) };
+            let limit =
+                if rng.u32(..3) > 0 { Limit::Usd(usd) } else { Limit::Tokens(rng.u64(1_000..40_000)) };
             let spec = BudgetSpec {
                 name: BudgetName::parse(&format!("b{n}")).map_err(|e| e.to_string())?,
                 scope: scopes[rng.usize(..scopes.len())].parse().map_err(|e| format!("{e}"))?,

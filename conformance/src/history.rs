@@ -103,7 +103,9 @@ fn event(rng: &mut Rng, sealed: u32, ids: u32, tasks: u32) -> Map<String, Value>
     };
     let mut event = match rng.u32(..100) {
         0..8 => json!({"type": "void", "corrects": target(rng)}),
-        8..18 => json!({"type": "amend", "corrects": target(rng), "revision": rng.u32(1..=3), "usage": usage(rng)}),
+        8..18 => {
+            json!({"type": "amend", "corrects": target(rng), "revision": rng.u32(1..=3), "usage": usage(rng)})
+        }
         18..23 => {
             let outcome = ["success", "failure", "abandoned"][rng.usize(..3)];
             json!({"type": "task_outcome", "task_id": TASKS[rng.usize(..TASKS.len())], "outcome": outcome,

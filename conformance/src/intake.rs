@@ -5,7 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use std::time::Duration;
+
+use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use aws_lambda_events::encodings::Body;
 use fastrand::Rng;
+use http::{HeaderValue, Method};
+use ingest::{Ingest, IngestConfig};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use shared::clock::Clock;
@@ -75,57 +81,56 @@ impl EventStream for MemoryStream {
     }
 }
 
-
-/// INTERIM
+/// The ingest handler with a client that does not give up.
 pub struct Intake {
+    handler: Ingest<Arc<MemoryStream>, Arc<ManualClock>>,
     stream: Arc<MemoryStream>,
-    clock: Arc<ManualClock>,
     rng: Mutex<Rng>,
 }
 
 impl Intake {
-    /// x
+    /// A client of this world.
     pub fn new<L: Ledger>(world: &World<L>, seed: u64) -> Self {
-        Self { stream: Arc::clone(&world.stream), clock: Arc::clone(&world.clock), rng: Mutex::new(Rng::with_seed(seed)) }
+        let config =
+            IngestConfig { lanes: 2, attempts: 2, backoff: Duration::ZERO, ..IngestConfig::default() };
+        Self {
+            handler: Ingest::new(Arc::clone(&world.stream), Arc::clone(&world.clock), config),
+            stream: Arc::clone(&world.stream),
+            rng: Mutex::new(Rng::with_seed(seed)),
+        }
     }
-    /// x
-    pub async fn post(&self, s: &Submission) -> Result<Vec<String>, String> {
-        use shared::wire::*; use shared::event::*; use shared::id::*;
-        let mut ids = vec![]; let mut parts: BTreeMap<(AgentId,u32),(Vec<(u32,UsageEvent)>,Vec<(u32,TaskOutcome)>)> = BTreeMap::new();
-        let mut entries = vec![];
-        for (i, e) in (0u32..).zip(&s.events) {
-            let mut e = e.clone();
-            let m = e.as_object_mut().unwrap();
-            let agent = AgentId::parse(m.remove("agent_id").unwrap().as_str().unwrap()).unwrap();
-            if !m.contains_key("time") { m.insert("time".into(), json!(self.clock.now().to_string())); m.insert("time_assigned".into(), json!(true)); }
-            let ty = m.remove("type"); let id = m.remove("id");
-            let v: Value = Value::Object(m.clone());
-            let body = match ty.as_ref().and_then(|t| t.as_str()) {
-                None => Body::Usage(serde_json::from_value(v).map_err(|e| e.to_string())?),
-                Some("void") => Body::Void(serde_json::from_value(v).map_err(|e| e.to_string())?),
-                Some("amend") => Body::Amend(serde_json::from_value(v).map_err(|e| e.to_string())?),
-                _ => Body::TaskOutcome(serde_json::from_value(v).map_err(|e| e.to_string())?),
+
+    /// Sends a submission until there is a receipt; answers the ids in it.
+    pub async fn post(&self, submission: &Submission) -> Result<Vec<String>, String> {
+        // Without a key or ids of its own a retry is another submission: such a client must not lose answers.
+        let fork = self.rng.lock().unwrap_or_else(PoisonError::into_inner).fork();
+        self.stream.lose(submission.is_repeatable().then_some(fork));
+        for _ in 0..50 {
+            let response = self.handler.handle(request(submission)).await;
+            let body = match response.body {
+                Some(Body::Text(text)) => serde_json::from_str::<Value>(&text).map_err(|e| e.to_string())?,
+                _ => Value::Null,
             };
-            let id = match (id, &s.key) { (Some(id), _) => EventId::parse(id.as_str().unwrap()).unwrap(), (None, Some(k)) => EventId::Sealed(SealKey::parse(k).unwrap(), i),
-               (None, None) => EventId::parse(&format!("u{}", self.rng.lock().unwrap().u64(..))).unwrap() };
-            ids.push(id.to_string());
-            match (&id, body) {
-                (EventId::Sealed(..), Body::Usage(e)) => parts.entry((agent, i/100)).or_default().0.push((i,e)),
-                (EventId::Sealed(..), Body::TaskOutcome(e)) => parts.entry((agent, i/100)).or_default().1.push((i,e)),
-                (_, body) => entries.push(Entry::Single(Single{agent, id: id.clone(), hash: body.content_hash().unwrap(), body})),
+            match response.status_code {
+                200 => {
+                    let ids = body["event_ids"].as_array().into_iter().flatten();
+                    return Ok(ids.filter_map(|id| id.as_str().map(str::to_owned)).collect());
+                }
+                503 => {}
+                status => return Err(format!("a valid submission was answered {status}: {body}")),
             }
         }
-        for ((agent, part), (events, outcomes)) in parts {
-            entries.push(Entry::Part(Part{agent, key: SealKey::parse(s.key.as_ref().unwrap()).unwrap(), part, hash: part_hash(&events,&outcomes).unwrap(), events, outcomes}));
-        }
-        let lane = self.rng.lock().unwrap().u32(..2);
-        let fail = if s.is_repeatable() { self.rng.lock().unwrap().u32(..8) == 0 } else { false };
-        for _ in 0..(1 + u32::from(fail)) {
-            let r = StreamRecord::new(self.clock.now(), entries.clone());
-            self.stream.put(vec![PutRecord{partition_key: lane.to_string(), data: r.encode().unwrap().into()}]).await;
-        }
-        let _ = SignedDuration::ZERO;
-        self.stream.lose(None);
-        Ok(ids)
+        Err("50 tries brought no receipt".to_owned())
     }
+}
+
+fn request(submission: &Submission) -> ApiGatewayV2httpRequest {
+    let mut request = ApiGatewayV2httpRequest::default();
+    request.raw_path = Some("/v1/usage".to_owned());
+    request.request_context.http.method = Method::POST;
+    if let Some(key) = submission.key.as_ref().and_then(|key| HeaderValue::from_str(key).ok()) {
+        request.headers.insert("idempotency-key", key);
+    }
+    request.body = Some(json!({"events": submission.events}).to_string());
+    request
 }

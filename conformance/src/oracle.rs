@@ -83,9 +83,10 @@ pub fn standing<'s>(sent: &'s [Vec<Sent>], record: &Record) -> Result<&'s [Sent]
     let stored = stored_bodies(record);
     let same = |content: &&Vec<Sent>| {
         content.len() == stored.len()
-            && content.iter().zip(&stored).all(|(sent, (index, body))| {
-                sent.index == *index && matches(&sent.body, body)
-            })
+            && content
+                .iter()
+                .zip(&stored)
+                .all(|(sent, (index, body))| sent.index == *index && matches(&sent.body, body))
     };
     let found = sent.iter().find(same).map(Vec::as_slice);
     found.ok_or_else(|| format!("{} {} holds what was never sent: {stored:?}", record.agent, record.key))
@@ -110,7 +111,9 @@ fn stored_bodies(record: &Record) -> Vec<(u32, Value)> {
     let json = |value: serde_json::Result<Value>| value.unwrap_or(Value::Null);
     let mut bodies: Vec<(u32, Value)> = match &record.data.content {
         Content::Awaited => Vec::new(),
-        Content::Usage(events) => events.iter().map(|e| (e.i, json(serde_json::to_value(&e.event)))).collect(),
+        Content::Usage(events) => {
+            events.iter().map(|e| (e.i, json(serde_json::to_value(&e.event)))).collect()
+        }
         Content::TaskOutcome(task) => vec![(0, json(serde_json::to_value(task)))],
         Content::Void(void) => vec![(0, json(serde_json::to_value(void)))],
         Content::Amend(amend) => vec![(0, json(serde_json::to_value(amend)))],
@@ -136,7 +139,8 @@ pub fn totals(
                 continue;
             }
             let rank = (sent.body["revision"].as_u64().unwrap_or(0), key.event_id(sent.index));
-            let newer = amended.get(&(agent, corrects)).is_none_or(|known| (known.0, &known.1) < (rank.0, &rank.1));
+            let newer =
+                amended.get(&(agent, corrects)).is_none_or(|known| (known.0, &known.1) < (rank.0, &rank.1));
             if newer {
                 amended.insert((agent, corrects), (rank.0, rank.1, &sent.body["usage"]));
             }
@@ -175,7 +179,8 @@ fn book(sums: &mut BTreeMap<Key, Sums>, agent: &str, body: &Value, usage: &Value
         scopes.push(("provider", provider.clone(), none()));
         scopes.push(("agent_model", agent.to_owned(), model.clone()));
     }
-    let windows = [("quarter", at - at.rem_euclid(900)), ("day", at - at.rem_euclid(86_400)), ("month", month(at))];
+    let windows =
+        [("quarter", at - at.rem_euclid(900)), ("day", at - at.rem_euclid(86_400)), ("month", month(at))];
     for (kind, a, b) in scopes {
         for (window, start) in windows {
             let sum = sums.entry((kind, a.clone(), b.clone(), window, start)).or_default();

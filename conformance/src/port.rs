@@ -42,8 +42,13 @@ fn commit(record: &Record, expected: Option<u64>, lane: u32) -> Result<Commit, B
     Ok(Commit { records: vec![RecordWrite { expected, record }], additions, lane })
 }
 
-async fn org<L: Ledger>(ledger: &L, window: WindowKind, range: Range) -> Result<Totals, Box<dyn std::error::Error>> {
-    let query = RollupQuery { kind: ScopeKind::Org, a: None, b: None, window, from: range.from, to: range.to };
+async fn org<L: Ledger>(
+    ledger: &L,
+    window: WindowKind,
+    range: Range,
+) -> Result<Totals, Box<dyn std::error::Error>> {
+    let query =
+        RollupQuery { kind: ScopeKind::Org, a: None, b: None, window, from: range.from, to: range.to };
     let mut sum = Totals::default();
     for row in ledger.rollups(&query).await? {
         for part in &row.parts.0 {
@@ -62,7 +67,10 @@ pub async fn commits<L: Ledger>(ledger: &L) -> Checked {
     let first = record("a", "x", "2026-03-07T10:05:00Z", 7)?;
     ledger.commit(commit(&first, None, 0)?).await?;
     let key = (first.agent.clone(), first.key.clone());
-    ensure(ledger.get(std::slice::from_ref(&key)).await? == vec![Some(first.clone())], "what was committed is read back")?;
+    ensure(
+        ledger.get(std::slice::from_ref(&key)).await? == vec![Some(first.clone())],
+        "what was committed is read back",
+    )?;
 
     // One of two conditions fails: nothing of the commit may be seen.
     let second = record("b", "y", "2026-03-07T10:20:00Z", 100)?;
@@ -91,7 +99,10 @@ pub async fn commits<L: Ledger>(ledger: &L) -> Checked {
     for window in WindowKind::ALL {
         ensure(org(ledger, window, march()).await?.tokens() == 107, "lanes are summed in every window")?;
     }
-    ensure(org(ledger, WindowKind::Day, march()).await?.cost.to_string() == "0.000000000000107", "cost is exact")?;
+    ensure(
+        org(ledger, WindowKind::Day, march()).await?.cost.to_string() == "0.000000000000107",
+        "cost is exact",
+    )?;
     Ok(())
 }
 
@@ -106,8 +117,14 @@ pub async fn overflow<L: Ledger>(ledger: &L) -> Checked {
     ledger.commit(huge.clone()).await?;
     let second = record("a", "y", "2026-03-07T10:05:00Z", 7)?;
     huge.records = commit(&second, None, 0)?.records;
-    ensure(matches!(ledger.commit(huge).await, Err(CommitError::Overflow(_))), "a sum that would not fit is refused")?;
-    ensure(ledger.get(&[(second.agent, second.key)]).await? == vec![None], "and nothing of its commit is seen")?;
+    ensure(
+        matches!(ledger.commit(huge).await, Err(CommitError::Overflow(_))),
+        "a sum that would not fit is refused",
+    )?;
+    ensure(
+        ledger.get(&[(second.agent, second.key)]).await? == vec![None],
+        "and nothing of its commit is seen",
+    )?;
     ensure(org(ledger, WindowKind::Month, march()).await?.events == 1, "and the sums are as before")
 }
 
@@ -139,10 +156,12 @@ pub async fn listings<L: Ledger>(ledger: &L) -> Checked {
         ensure(times.windows(2).all(|pair| pair[0] >= pair[1]), "newest first")?;
     }
     let range = Range::covering("2026-03-07T10:00:00Z".parse()?, "2026-03-07T10:05:00Z".parse()?);
-    let some = ledger.records(&RecordQuery { range: Some(range), limit: 100, ..RecordQuery::default() }).await?;
+    let some =
+        ledger.records(&RecordQuery { range: Some(range), limit: 100, ..RecordQuery::default() }).await?;
     ensure(some.len() == 40, "a range on quarter hours holds all of this quarter")?;
     let later = Range { from: range.to, to: range.to + 900 };
-    let none = ledger.records(&RecordQuery { range: Some(later), limit: 100, ..RecordQuery::default() }).await?;
+    let none =
+        ledger.records(&RecordQuery { range: Some(later), limit: 100, ..RecordQuery::default() }).await?;
     ensure(none.is_empty(), "and the next holds none")
 }
 
@@ -215,16 +234,27 @@ pub async fn alerts<L: Ledger>(ledger: &L) -> Checked {
     let alert = |t| Alert::new(&budget, period, t, &spent, Vec::new(), at);
     let made: Vec<Alert> = transitions.into_iter().map(alert).collect();
     ensure(!ledger.advance_alerts(&key, 5, &next, &made).await?, "another revision is refused")?;
-    ensure(ledger.alerts(&AlertQuery { limit: 9, ..AlertQuery::default() }).await?.is_empty(), "with its alerts")?;
+    ensure(
+        ledger.alerts(&AlertQuery { limit: 9, ..AlertQuery::default() }).await?.is_empty(),
+        "with its alerts",
+    )?;
     ensure(ledger.advance_alerts(&key, 0, &next, &made).await?, "the revision that was read is accepted")?;
     ensure(!ledger.advance_alerts(&key, 0, &next, &made).await?, "once")?;
-    ensure(!ledger.advance_alerts(&key, 1, &next, &made).await?, "an alert that is there is not written again")?;
+    ensure(
+        !ledger.advance_alerts(&key, 1, &next, &made).await?,
+        "an alert that is there is not written again",
+    )?;
     ensure(ledger.alert_state(&key).await? == next, "the state is the one stored")?;
     let pending = AlertQuery { state: Some(Delivery::Pending), limit: 9, ..AlertQuery::default() };
     ensure(ledger.alerts(&pending).await? == made, "what is not delivered is listed")?;
     ledger.mark_delivered(&made[0].id).await?;
     ensure(ledger.alerts(&pending).await?.is_empty(), "until it is")?;
-    let by = AlertQuery { budget: Some(budget.spec.name), period_start: Some(period.from), limit: 9, ..AlertQuery::default() };
+    let by = AlertQuery {
+        budget: Some(budget.spec.name),
+        period_start: Some(period.from),
+        limit: 9,
+        ..AlertQuery::default()
+    };
     ensure(ledger.alerts(&by).await?.len() == 1, "by budget and period")
 }
 
@@ -263,5 +293,8 @@ pub async fn aside<L: Ledger>(ledger: &L) -> Checked {
     let write = RecordWrite { expected: None, record: waiting.clone() };
     ledger.commit(Commit { records: vec![write], ..Commit::default() }).await?;
     ensure(ledger.awaited(9).await? == vec![waiting], "awaited records are listed")?;
-    ensure(ledger.records(&RecordQuery { limit: 9, ..RecordQuery::default() }).await?.is_empty(), "apart from the others")
+    ensure(
+        ledger.records(&RecordQuery { limit: 9, ..RecordQuery::default() }).await?.is_empty(),
+        "apart from the others",
+    )
 }

@@ -1,1 +1,83 @@
-//! x
+//! Requests in, durable stream records out.
+//!
+//! A submission is validated as a whole, given its identity, packed and put; a receipt is returned only after
+//! the stream acknowledged all of it.
+
+mod fields;
+mod handler;
+mod parse;
+mod problem;
+mod put;
+mod seal;
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use shared::clock::Clock;
+use shared::stream::EventStream;
+
+/// The largest request body, in bytes.
+pub const MAX_BODY_BYTES: usize = 1 << 20;
+/// The most events of one submission.
+pub const MAX_EVENTS: usize = 500;
+
+/// How ingest puts.
+#[derive(Clone, Copy, Debug)]
+pub struct IngestConfig {
+    /// How many lanes there are: one writer each in the aggregator.
+    pub lanes: u32,
+    /// How often what failed is put again.
+    pub attempts: u32,
+    /// The pause before the first of these; doubled each time, with jitter.
+    pub backoff: Duration,
+    /// How long all of it may take.
+    pub deadline: Duration,
+}
+
+impl Default for IngestConfig {
+    fn default() -> Self {
+        Self { lanes: 4, attempts: 6, backoff: Duration::from_millis(20), deadline: Duration::from_secs(10) }
+    }
+}
+
+/// The watermark before which events are refused; its owner keeps it up to date.
+#[derive(Debug)]
+pub struct ClosedBefore(AtomicI64);
+
+impl Default for ClosedBefore {
+    fn default() -> Self {
+        Self(AtomicI64::new(0))
+    }
+}
+
+impl ClosedBefore {
+    /// Sets it.
+    pub fn set(&self, at: Timestamp) {
+        self.0.store(at.as_second(), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Timestamp {
+        Timestamp::from_second(self.0.load(Ordering::Relaxed)).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+}
+
+/// The handler of the ingest Lambda, and of its local stand-in.
+pub struct Ingest<S, C> {
+    stream: S,
+    clock: C,
+    config: IngestConfig,
+    closed_before: ClosedBefore,
+}
+
+impl<S: EventStream, C: Clock> Ingest<S, C> {
+    /// A handler over these ports.
+    pub fn new(stream: S, clock: C, config: IngestConfig) -> Self {
+        Self { stream, clock, config, closed_before: ClosedBefore::default() }
+    }
+
+    /// The watermark, for its owner to set.
+    pub fn closed_before(&self) -> &ClosedBefore {
+        &self.closed_before
+    }
+}

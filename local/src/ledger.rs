@@ -35,7 +35,9 @@ pub struct SqliteLedger {
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerOpenError {
     /// SQLite refused.
-    #[error("cannot open the ledger at {path}: {error}; check that the directory can be written to and that the file is a ledger")]
+    #[error(
+        "cannot open the ledger at {path}: {error}; check that the directory can be written to and that the file is a ledger"
+    )]
     Sqlite {
         /// Where.
         path: String,
@@ -43,7 +45,9 @@ pub enum LedgerOpenError {
         error: rusqlite::Error,
     },
     /// Written by a newer version.
-    #[error("the ledger at {path} has schema {found}, this version knows {known}; use the newer agentledger that wrote it")]
+    #[error(
+        "the ledger at {path} has schema {found}, this version knows {known}; use the newer agentledger that wrote it"
+    )]
     Newer {
         /// Where.
         path: String,
@@ -168,5 +172,7 @@ fn refusal(error: rusqlite::Error) -> LedgerError {
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
 fn unreadable(error: serde_json::Error) -> LedgerError {
-    LedgerError::Broken(format!("a stored value is not readable: {error}; was it written by a newer version?"))
+    LedgerError::Broken(format!(
+        "a stored value is not readable: {error}; was it written by a newer version?"
+    ))
 }

@@ -227,7 +227,8 @@ pub fn part_hash(
     events: &[(u32, UsageEvent)],
     outcomes: &[(u32, TaskOutcome)],
 ) -> Result<ContentHash, serde_json::Error> {
-    let assigned = events.iter().any(|(_, e)| e.time_assigned) || outcomes.iter().any(|(_, t)| t.time_assigned);
+    let assigned =
+        events.iter().any(|(_, e)| e.time_assigned) || outcomes.iter().any(|(_, t)| t.time_assigned);
     if !assigned {
         return ContentHash::of(&(events, outcomes));
     }

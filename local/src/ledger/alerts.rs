@@ -32,7 +32,13 @@ impl AlertStore for SqliteLedger {
             db.execute(
                 "INSERT OR REPLACE INTO alert_state (budget, version, period_start, revision, data)
                  VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![key.budget.as_str(), as_i64(key.version), key.period_start, as_i64(next.revision), data],
+                params![
+                    key.budget.as_str(),
+                    as_i64(key.version),
+                    key.period_start,
+                    as_i64(next.revision),
+                    data
+                ],
             )
             .map_err(refusal)?;
             Ok(())
@@ -83,7 +89,9 @@ impl AlertStore for SqliteLedger {
         let db = self.writer();
         let mut select = db.prepare_cached(&sql).map_err(refusal)?;
         let rows = select
-            .query_map(params_from_iter(values), |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
+            .query_map(params_from_iter(values), |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+            })
             .map_err(refusal)?;
         rows.map(|row| {
             let (data, state) = row.map_err(refusal)?;

@@ -50,7 +50,10 @@ impl BudgetStore for SqliteLedger {
     async fn remove_budget(&self, name: &BudgetName) -> Result<bool, LedgerError> {
         self.write_durably(|db| {
             let removed = db
-                .execute("UPDATE budget SET data = NULL WHERE name = ?1 AND data IS NOT NULL", params![name.as_str()])
+                .execute(
+                    "UPDATE budget SET data = NULL WHERE name = ?1 AND data IS NOT NULL",
+                    params![name.as_str()],
+                )
                 .map_err(refusal)?;
             Ok(removed == 1)
         })

@@ -26,7 +26,11 @@ pub(super) fn last_change(db: &Connection) -> rusqlite::Result<u64> {
         .map(|seq| seq.unwrap_or(0).unsigned_abs())
 }
 
-pub(super) fn note_change(db: &Connection, at: Timestamp, keys: &[(String, String)]) -> Result<(), LedgerError> {
+pub(super) fn note_change(
+    db: &Connection,
+    at: Timestamp,
+    keys: &[(String, String)],
+) -> Result<(), LedgerError> {
     if keys.is_empty() {
         return Ok(());
     }

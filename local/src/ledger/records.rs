@@ -37,7 +37,8 @@ impl RecordStore for SqliteLedger {
                     return Err(rolled_back());
                 }
             }
-            let keys: Vec<_> = commit.additions.iter().filter(|(k, _)| is_news(k)).map(|(k, _)| k.item_key()).collect();
+            let keys: Vec<_> =
+                commit.additions.iter().filter(|(k, _)| is_news(k)).map(|(k, _)| k.item_key()).collect();
             feed::note_change(db, now(), &keys)
         });
         match (done, overflow) {
@@ -152,7 +153,10 @@ fn is_news(key: &RollupKey) -> bool {
     key.window == WindowKind::Hour && !key.scope.kind.is_pair()
 }
 
-#[expect(clippy::disallowed_methods, reason = "the time of a change is for lag metrics only, nothing is decided by it")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the time of a change is for lag metrics only, nothing is decided by it"
+)]
 fn now() -> Timestamp {
     Timestamp::now()
 }
@@ -175,7 +179,14 @@ fn put(db: &Connection, write: &RecordWrite) -> Result<bool, LedgerError> {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
             )
             .and_then(|mut s| {
-                s.execute(params![record.agent.as_str(), record.key.to_string(), version, earliest, latest, data])
+                s.execute(params![
+                    record.agent.as_str(),
+                    record.key.to_string(),
+                    version,
+                    earliest,
+                    latest,
+                    data
+                ])
             }),
         Some(expected) => db
             .prepare_cached(
@@ -228,7 +239,11 @@ fn record((agent, key, version, data): Columns) -> Result<Record, LedgerError> {
     })
 }
 
-fn newest<T: serde::de::DeserializeOwned>(db: &Connection, sql: &str, limit: usize) -> Result<Vec<T>, LedgerError> {
+fn newest<T: serde::de::DeserializeOwned>(
+    db: &Connection,
+    sql: &str,
+    limit: usize,
+) -> Result<Vec<T>, LedgerError> {
     let mut select = db.prepare_cached(sql).map_err(refusal)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = select.query_map(params![limit], |row| row.get::<_, String>(0)).map_err(refusal)?;

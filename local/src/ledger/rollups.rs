@@ -105,7 +105,10 @@ fn select(db: &Connection, query: &RollupQuery, from: i64, to: i64) -> Result<Ve
             sql.push_str(&format!(" AND {column} = ?{}", values.len()));
         }
     }
-    if query.a.is_none() && query.b.is_some() && matches!(query.kind, ScopeKind::AgentTask | ScopeKind::AgentModel) {
+    if query.a.is_none()
+        && query.b.is_some()
+        && matches!(query.kind, ScopeKind::AgentTask | ScopeKind::AgentModel)
+    {
         // Repeats the partial index's condition, which the planner cannot infer from a bound value.
         sql.push_str(" AND kind IN (7, 8)");
     }
@@ -115,7 +118,8 @@ fn select(db: &Connection, query: &RollupQuery, from: i64, to: i64) -> Result<Ve
     let mut rows: Vec<RollupRow> = Vec::new();
     while let Some(row) = found.next().map_err(refusal)? {
         let start: i64 = row.get(0).map_err(refusal)?;
-        let text = |n| row.get_ref(n).map_err(refusal)?.as_str().map_err(|e| LedgerError::Broken(e.to_string()));
+        let text =
+            |n| row.get_ref(n).map_err(refusal)?.as_str().map_err(|e| LedgerError::Broken(e.to_string()));
         let (a, b) = (text(1)?, text(2)?);
         let parts = read_parts(text(3)?)?;
         match rows.last_mut() {

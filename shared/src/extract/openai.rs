@@ -80,10 +80,10 @@ fn read(body: &Value, hints: Hints<'_>, names: &Names) -> Result<Extraction, Ext
     let reasoning = count(outside, "reasoning_tokens")?;
     let output_audio = count(outside, "audio_tokens")?;
     let rest = |whole: u64, parts: [u64; 2], part: &'static str, name: &'static str| {
-        parts.iter().try_fold(whole, |rest, n| rest.checked_sub(*n)).ok_or(ExtractError::PartAboveWhole {
-            part,
-            whole: name,
-        })
+        parts
+            .iter()
+            .try_fold(whole, |rest, n| rest.checked_sub(*n))
+            .ok_or(ExtractError::PartAboveWhole { part, whole: name })
     };
     let text_in = rest(input, [cached, input_audio], names.input_details, names.input)?;
     let text_out = rest(output, [reasoning, output_audio], names.output_details, names.output)?;
@@ -119,7 +119,8 @@ mod tests {
                 "prompt_tokens_details": {"cached_tokens": 1024, "audio_tokens": 0},
                 "completion_tokens_details": {"reasoning_tokens": 64, "audio_tokens": null}}});
         let found = ChatCompletions.extract(&body, Hints::default()).unwrap();
-        let want = [(Bucket::Input, 176), (Bucket::CacheRead, 1024), (Bucket::Output, 236), (Bucket::Reasoning, 64)];
+        let want =
+            [(Bucket::Input, 176), (Bucket::CacheRead, 1024), (Bucket::Output, 236), (Bucket::Reasoning, 64)];
         assert_eq!(found.usage, Usage::new(want).unwrap());
         assert_eq!(found.model.unwrap().as_str(), "gpt-4o-mini-2024-07-18");
     }

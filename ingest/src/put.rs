@@ -1,0 +1,132 @@
+//! Packing entries into stream records, and putting them until all are acknowledged.
+
+use std::time::Duration;
+
+use shared::clock::Clock;
+use shared::hash::ContentHash;
+use shared::id::EventId;
+use shared::stream::{EventStream, PutError, PutRecord};
+use shared::wire::{Entry, StreamRecord};
+
+use crate::Ingest;
+use crate::problem::Problem;
+use crate::seal::Sealed;
+
+/// Records are kept near this size, so that a consumer's batch can be split evenly.
+const TARGET_BYTES: usize = 256 << 10;
+
+/// A stream record and the events in it.
+struct Outgoing {
+    record: PutRecord,
+    indexes: Vec<usize>,
+}
+
+impl<S: EventStream, C: Clock> Ingest<S, C> {
+    /// Makes a submission durable, or says which events are not known to be.
+    pub(crate) async fn put(&self, sealed: Sealed, lane_of: &str) -> Result<Vec<EventId>, Problem> {
+        let internal =
+            |e: serde_json::Error| Problem::new(500, "internal", format!("cannot be encoded: {e}"));
+        let mut waiting = self.pack(sealed.entries, lane_of).map_err(internal)?;
+        let give_up = tokio::time::Instant::now() + self.config.deadline;
+        let mut pause = self.config.backoff;
+        let mut last = String::new();
+        for attempt in 0..=self.config.attempts {
+            if attempt > 0 {
+                let jitter =
+                    Duration::from_micros(fastrand::u64(..=u64::try_from(pause.as_micros()).unwrap_or(1)));
+                if tokio::time::Instant::now() + pause + jitter > give_up {
+                    break;
+                }
+                tokio::time::sleep(pause + jitter).await;
+                pause *= 2;
+            }
+            let mut failed = Vec::new();
+            let mut queue = waiting.into_iter().peekable();
+            while queue.peek().is_some() {
+                let chunk: Vec<Outgoing> = queue.by_ref().take(self.stream.max_put_records()).collect();
+                let records = chunk.iter().map(|out| out.record.clone()).collect();
+                let answers = self.stream.put(records).await;
+                let mut answers = answers.into_iter();
+                for out in chunk {
+                    // A missing answer is no acknowledgement.
+                    match answers.next() {
+                        Some(Ok(_)) => {}
+                        Some(Err(PutError::Refused(reason))) => {
+                            return Err(Problem::new(500, "stream_refused", reason));
+                        }
+                        Some(Err(PutError::Retry(reason))) => {
+                            last = reason;
+                            failed.push(out);
+                        }
+                        None => failed.push(out),
+                    }
+                }
+            }
+            if failed.is_empty() {
+                return Ok(sealed.ids);
+            }
+            waiting = failed;
+        }
+        Err(unavailable(&waiting, &sealed.ids, &last))
+    }
+
+    fn pack(
+        &self,
+        entries: Vec<(Entry, Vec<usize>)>,
+        lane_of: &str,
+    ) -> Result<Vec<Outgoing>, serde_json::Error> {
+        let lane = lane(lane_of, self.config.lanes);
+        let received = self.clock.now();
+        let target = self.stream.max_record_bytes().min(TARGET_BYTES);
+        let mut outgoing = Vec::new();
+        let mut open: (Vec<Entry>, Vec<usize>, usize) = (Vec::new(), Vec::new(), 0);
+        let mut close = |open: &mut (Vec<Entry>, Vec<usize>, usize)| -> Result<(), serde_json::Error> {
+            let (entries, indexes, _) = std::mem::take(open);
+            if !entries.is_empty() {
+                let data = StreamRecord::new(received, entries).encode()?.into();
+                let record = PutRecord { partition_key: lane.to_string(), data };
+                outgoing.push(Outgoing { record, indexes });
+            }
+            Ok(())
+        };
+        let single = entries.len() == 1;
+        for (entry, indexes) in entries {
+            // One entry needs no measuring: a part is below the target by the bounds on its events.
+            let bytes = if single { 0 } else { serde_json::to_vec(&entry)?.len() + 1 };
+            if open.2 + bytes + 128 > target {
+                close(&mut open)?;
+            }
+            open.0.push(entry);
+            open.1.extend(indexes);
+            open.2 += bytes;
+        }
+        close(&mut open)?;
+        Ok(outgoing)
+    }
+}
+
+/// Retries of one submission go to one lane, where they do not race.
+fn lane(of: &str, lanes: u32) -> u32 {
+    let hash = ContentHash::of_bytes(of.as_bytes());
+    let number = hash.as_str().get(..8).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+    number.unwrap_or(0) % lanes.max(1)
+}
+
+fn unavailable(waiting: &[Outgoing], ids: &[EventId], reason: &str) -> Problem {
+    let mut again: Vec<usize> = waiting.iter().flat_map(|out| out.indexes.iter().copied()).collect();
+    again.sort_unstable();
+    let stored: Vec<String> = ids
+        .iter()
+        .enumerate()
+        .filter(|(n, _)| again.binary_search(n).is_err())
+        .map(|(_, id)| id.to_string())
+        .collect();
+    let detail = format!(
+        "{} of {} events have no receipt ({reason}); send the submission again with the same idempotency-key or ids",
+        again.len(),
+        ids.len()
+    );
+    let mut problem = Problem::new(503, "stream_unavailable", detail);
+    problem.extra = vec![("send_again", again.into()), ("stored", stored.into())];
+    problem
+}
