@@ -1,1 +1,58 @@
-fn main() {}
+//! Load on a real `agentledger up`: a throughput benchmark and a crash test, both of which compare every
+//! total with what was sent.
+
+mod client;
+mod crash;
+mod pipeline;
+mod server;
+mod tally;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about, version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Sends events as fast as they are taken, and measures until the rollups have them all.
+    Pipeline(pipeline::Options),
+    /// Kills the process again and again under load, and compares the totals in the end.
+    Crash(crash::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Pipeline(options) => pipeline::run(&options),
+        Command::Crash(options) => crash::run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("failed: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints a line; a reader that went away is no reason to stop measuring.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// The `agentledger` to run: named, or the one beside this program.
+fn agentledger(named: Option<&PathBuf>) -> anyhow::Result<PathBuf> {
+    if let Some(path) = named {
+        return Ok(path.clone());
+    }
+    let beside = std::env::current_exe()?.with_file_name("agentledger");
+    anyhow::ensure!(beside.exists(), "{} is not there; run cargo build --release first", beside.display());
+    Ok(beside)
+}
