@@ -69,7 +69,12 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         std::thread::sleep(Duration::from_millis(50));
     }
     let shown: Vec<_> = sent.0.iter().map(|(agent, sums)| format!("{agent} ${}", sums.cost)).collect();
-    say(&format!("{} kills, {} events: totals equal what was sent ({})", options.kills, sent.events(), shown.join(", ")));
+    say(&format!(
+        "{} kills, {} events: totals equal what was sent ({})",
+        options.kills,
+        sent.events(),
+        shown.join(", ")
+    ));
     Ok(())
 }
 

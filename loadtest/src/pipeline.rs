@@ -45,8 +45,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let started = Instant::now();
     let mut sent = Tally::default();
     let tallies = std::thread::scope(|scope| {
-        let workers: Vec<_> =
-            (0..options.connections).map(|_| scope.spawn(|| worker(options, &server.url, &next, submissions))).collect();
+        let workers: Vec<_> = (0..options.connections)
+            .map(|_| scope.spawn(|| worker(options, &server.url, &next, submissions)))
+            .collect();
         workers
             .into_iter()
             .map(|worker| worker.join().map_err(|_| anyhow::anyhow!("a worker panicked"))?)
@@ -84,7 +85,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         say(&format!("resident memory            {now} MB, at most {most} MB"));
     }
     let median = reads.get(reads.len() / 2).context("nothing was read")?;
-    say(&format!("report by agent            median {median:?}, slowest {:?}", reads.last().context("nothing was read")?));
+    say(&format!(
+        "report by agent            median {median:?}, slowest {:?}",
+        reads.last().context("nothing was read")?
+    ));
     say(&format!("disk                       {} bytes per event", disk(&data)? / options.events.max(1)));
     say("totals                     equal to what was sent, per agent");
     Ok(())
@@ -104,7 +108,8 @@ fn worker(options: &Options, url: &str, next: &AtomicU64, submissions: u64) -> a
         let mut body = String::with_capacity(160 * usize::try_from(count)?);
         body.push_str("{\"events\":[");
         for i in 0..count {
-            let (input, output) = (500 + u32::try_from((n * 31 + i * 7) % 1000)?, 20 + u32::try_from(i % 200)?);
+            let (input, output) =
+                (500 + u32::try_from((n * 31 + i * 7) % 1000)?, 20 + u32::try_from(i % 200)?);
             let comma = if i > 0 { "," } else { "" };
             write!(
                 body,

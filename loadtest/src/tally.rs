@@ -6,10 +6,8 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 
 /// US dollars per input and per output token of the model that the load names.
-const PRICES: [Decimal; 2] = [
-    Decimal::from_parts(15, 0, 0, false, 8),
-    Decimal::from_parts(60, 0, 0, false, 8),
-];
+const PRICES: [Decimal; 2] =
+    [Decimal::from_parts(15, 0, 0, false, 8), Decimal::from_parts(60, 0, 0, false, 8)];
 /// The model that the load names.
 pub(crate) const MODEL: &str = "gpt-4o-mini";
 
@@ -56,7 +54,11 @@ impl Tally {
             let sums = Sums {
                 events: row["events"].as_i64().unwrap_or(-1),
                 tokens: row["tokens"].as_i64().unwrap_or(-1),
-                cost: row["cost_usd"].as_str().and_then(|c| c.parse::<Decimal>().ok()).unwrap_or_default().normalize(),
+                cost: row["cost_usd"]
+                    .as_str()
+                    .and_then(|c| c.parse::<Decimal>().ok())
+                    .unwrap_or_default()
+                    .normalize(),
             };
             tally.0.insert(row["key"]["agent"].as_str().unwrap_or_default().to_owned(), sums);
         }

@@ -83,8 +83,13 @@ impl StreamLog {
             let active = recovered.segments.last().cloned();
             let Some(active) = active else { continue };
             let shard = Arc::new(Shard::new(id, shard_dir, queue, recovered.segments));
-            let writer =
-                Writer::new(Arc::clone(&shard), Arc::clone(disk), options.clone(), active, recovered.last_arrival_ms);
+            let writer = Writer::new(
+                Arc::clone(&shard),
+                Arc::clone(disk),
+                options.clone(),
+                active,
+                recovered.last_arrival_ms,
+            );
             let thread = std::thread::Builder::new().name(format!("stream-{id}"));
             writers.push(thread.spawn(move || writer.run()).map_err(io("start a writer for", dir))?);
             shards.push(shard);
@@ -199,7 +204,11 @@ impl EventStream for StreamLog {
 
 fn refused(record: &PutRecord) -> Option<String> {
     if record.data.len() > frame::MAX_DATA {
-        return Some(format!("{} bytes are more than the {} of a record", record.data.len(), frame::MAX_DATA));
+        return Some(format!(
+            "{} bytes are more than the {} of a record",
+            record.data.len(),
+            frame::MAX_DATA
+        ));
     }
     if record.partition_key.is_empty() || record.partition_key.chars().count() > frame::MAX_KEY_CHARS {
         return Some(format!("a partition key has 1 to {} characters", frame::MAX_KEY_CHARS));
@@ -215,7 +224,8 @@ fn describe(dir: &Path, shards: u32) -> Result<(File, u32), StreamOpenError> {
         move |error| StreamOpenError::Io { action, path, error }
     };
     let lock_path = dir.join("lock");
-    let lock = File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(io("lock"))?;
+    let lock =
+        File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(io("lock"))?;
     lock.try_lock().map_err(|_| StreamOpenError::InUse { path: dir.to_owned() })?;
     if !path.exists() {
         // Renamed into place, so that it is there as a whole or not at all.
@@ -228,8 +238,10 @@ fn describe(dir: &Path, shards: u32) -> Result<(File, u32), StreamOpenError> {
         return Ok((lock, shards));
     }
     let text = fs::read_to_string(&path).map_err(io("read"))?;
-    let found: Description = serde_json::from_str(&text)
-        .map_err(|e| StreamOpenError::Description { path: path.clone(), why: format!("is not readable: {e}") })?;
+    let found: Description = serde_json::from_str(&text).map_err(|e| StreamOpenError::Description {
+        path: path.clone(),
+        why: format!("is not readable: {e}"),
+    })?;
     if found.format > FORMAT {
         return Err(StreamOpenError::Newer { path, found: found.format, known: FORMAT });
     }

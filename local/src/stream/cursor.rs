@@ -35,7 +35,11 @@ impl Cursor {
     /// The next frame before the byte `end`, and its length; None at `end`.
     ///
     /// `end` may grow between calls, never shrink: what was read ahead is kept.
-    pub(super) fn peek(&mut self, end: u64, chunk: usize) -> Result<Option<(LogRecord, usize)>, StreamReadError> {
+    pub(super) fn peek(
+        &mut self,
+        end: u64,
+        chunk: usize,
+    ) -> Result<Option<(LogRecord, usize)>, StreamReadError> {
         if self.offset >= end {
             return Ok(None);
         }

@@ -71,7 +71,9 @@ pub(super) fn decode(buf: &Bytes) -> Decoded {
         return Decoded::Short(HEADER);
     }
     let mut rest: &[u8] = buf;
-    let Ok(body_len) = usize::try_from(rest.get_u32_le()) else { return Decoded::Bad("its length is impossible") };
+    let Ok(body_len) = usize::try_from(rest.get_u32_le()) else {
+        return Decoded::Bad("its length is impossible");
+    };
     let crc = rest.get_u32_le();
     if !(FIXED..=MAX_BODY).contains(&body_len) {
         return Decoded::Bad("its length is impossible");
@@ -84,7 +86,9 @@ pub(super) fn decode(buf: &Bytes) -> Decoded {
     let arrival_ms = body.get_i64_le();
     let key_len = usize::from(body.get_u16_le());
     let Some(key) = body.get(..key_len) else { return Decoded::Bad("its key is longer than the frame") };
-    let Ok(partition_key) = String::from_utf8(key.to_vec()) else { return Decoded::Bad("its key is not text") };
+    let Ok(partition_key) = String::from_utf8(key.to_vec()) else {
+        return Decoded::Bad("its key is not text");
+    };
     let len = HEADER + body_len;
     let data = buf.slice(HEADER + FIXED + key_len..len);
     Decoded::Frame { record: LogRecord { seq, arrival_ms, partition_key, data }, len }
@@ -121,7 +125,10 @@ mod tests {
             assert!(!matches!(decode(&bytes.into()), Decoded::Frame { .. }), "bit {bit}");
         }
         for cut in 0..good.len() {
-            assert!(matches!(decode(&good[..cut].to_vec().into()), Decoded::Short(need) if need > cut), "cut {cut}");
+            assert!(
+                matches!(decode(&good[..cut].to_vec().into()), Decoded::Short(need) if need > cut),
+                "cut {cut}"
+            );
         }
     }
 

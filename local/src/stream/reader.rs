@@ -46,13 +46,22 @@ impl ShardReader {
     }
 
     /// What there is, up to these limits but at least one record; nothing if there is nothing yet.
-    pub fn try_next(&mut self, max_records: usize, max_bytes: usize) -> Result<Vec<LogRecord>, StreamReadError> {
+    pub fn try_next(
+        &mut self,
+        max_records: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<LogRecord>, StreamReadError> {
         let mut records = Vec::new();
         let mut bytes = 0;
         while records.len() < max_records && self.next <= self.shard.latest() {
             let Some(view) = self.shard.view(self.next) else { break };
             if view.first_seq > self.next {
-                tracing::warn!(shard = self.shard.id, from = self.next, to = view.first_seq, "records were trimmed unread");
+                tracing::warn!(
+                    shard = self.shard.id,
+                    from = self.next,
+                    to = view.first_seq,
+                    "records were trimmed unread"
+                );
                 self.next = view.first_seq;
             }
             let mut cursor = match self.open.take() {
@@ -72,7 +81,8 @@ impl ShardReader {
                 }
                 let size = record.data.len();
                 let wanted = record.seq == self.next;
-                if wanted && !records.is_empty() && (bytes + size > max_bytes || records.len() >= max_records) {
+                if wanted && !records.is_empty() && (bytes + size > max_bytes || records.len() >= max_records)
+                {
                     self.open = Some((view.first_seq, cursor));
                     return Ok(records);
                 }

@@ -25,7 +25,8 @@ pub(super) fn recover(dir: &Path, disk: &dyn Disk) -> Result<Recovered, StreamOp
     let mut firsts = Vec::new();
     for entry in fs::read_dir(dir).map_err(io("list", dir))? {
         let name = entry.map_err(io("list", dir))?.file_name();
-        let first = name.to_str().and_then(|name| name.strip_suffix(".log")).and_then(|seq| seq.parse::<u64>().ok());
+        let first =
+            name.to_str().and_then(|name| name.strip_suffix(".log")).and_then(|seq| seq.parse::<u64>().ok());
         firsts.extend(first.filter(|seq| *seq > 0));
     }
     firsts.sort_unstable();

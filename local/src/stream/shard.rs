@@ -115,7 +115,8 @@ impl Shard {
         let at = segments.partition_point(|segment| segment.first_seq <= seq).saturating_sub(1);
         let segment = segments.get(at)?;
         let noted = segment.index.partition_point(|&(first, _)| first <= seq);
-        let start = noted.checked_sub(1).and_then(|last| segment.index.get(last)).map_or(0, |&(_, offset)| offset);
+        let start =
+            noted.checked_sub(1).and_then(|last| segment.index.get(last)).map_or(0, |&(_, offset)| offset);
         Some(View {
             path: segment.path.clone(),
             first_seq: segment.first_seq,

@@ -36,7 +36,8 @@ fn read_all(log: &StreamLog, after: u64) -> Vec<Bytes> {
 }
 
 fn segments(dir: &Path) -> Vec<std::path::PathBuf> {
-    let mut names: Vec<_> = fs::read_dir(dir.join("shard-0000")).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut names: Vec<_> =
+        fs::read_dir(dir.join("shard-0000")).unwrap().map(|e| e.unwrap().path()).collect();
     names.retain(|p| p.extension().is_some_and(|e| e == "log"));
     names.sort();
     names
@@ -87,7 +88,10 @@ async fn a_tail_torn_at_any_byte_costs_only_the_torn_record() {
         assert_eq!(read_all(&log, 0).len(), 3);
     }
     let kept = fs::read_dir(dir.path().join("shard-0000")).unwrap();
-    assert_eq!(kept.filter(|e| e.as_ref().unwrap().path().display().to_string().contains("torn")).count(), frame - 1);
+    assert_eq!(
+        kept.filter(|e| e.as_ref().unwrap().path().display().to_string().contains("torn")).count(),
+        frame - 1
+    );
 }
 
 #[tokio::test]
