@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use local::dir::DataDir;
 use local::ledger::SqliteLedger;
 use query::Query;
 use shared::clock::SystemClock;
@@ -12,31 +13,25 @@ use tokio::runtime::Runtime;
 
 use crate::admin::Admin;
 
-/// The ledger's file in a data directory.
-pub(crate) const LEDGER_FILE: &str = "ledger.db";
-
 /// An embedded ledger and its handlers.
 pub(crate) struct Embedded {
     query: Query<SqliteLedger, SystemClock>,
     admin: Admin<SqliteLedger, SystemClock>,
     runtime: Runtime,
+    _dir: DataDir,
 }
 
 impl Embedded {
     /// Opens the ledger in `dir`.
     pub(crate) fn open(dir: &Path) -> anyhow::Result<Self> {
-        let file = dir.join(LEDGER_FILE);
-        if !file.is_file() {
-            // Opening would make an empty ledger where a mistyped directory was meant to be read.
-            bail!("{} holds no ledger; `agentledger up --data DIR` makes one", dir.display());
-        }
-        let ledger = Arc::new(SqliteLedger::open(&file)?);
+        let dir = DataDir::open(dir)?;
+        let ledger = Arc::new(SqliteLedger::open(&dir.ledger())?);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .context("cannot start the runtime")?;
         let query = Query::new(Arc::clone(&ledger), SystemClock);
-        Ok(Self { query, admin: Admin::new(ledger, SystemClock), runtime })
+        Ok(Self { query, admin: Admin::new(ledger, SystemClock), runtime, _dir: dir })
     }
 
     /// Answers a request.

@@ -2,19 +2,21 @@
 
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use http::StatusCode;
-use local::ledger::SqliteLedger;
-use query::{Query, problem};
+use local::dir::DataDir;
+use local::host::{Pipeline, PipelineConfig, Status};
+use local::notify::LogNotifier;
+use query::Query;
 use shared::clock::{Clock, SystemClock};
 use shared::ledger::BudgetStore;
+use shared::price::PriceBook;
 use tokio::net::TcpListener;
 
 use crate::admin::Admin;
 use crate::cli::UpArgs;
 use crate::config::Config;
-use crate::embedded::LEDGER_FILE;
 use crate::serve::{Handler, Routes, listen_address, serve};
 use crate::source::Misuse;
 
@@ -25,34 +27,50 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<()> {
         None => Config::default(),
     };
     let address = listen_address(&args.listen).map_err(Misuse)?;
-    std::fs::create_dir_all(&args.data)
-        .with_context(|| format!("cannot make the data directory {}", args.data.display()))?;
-    let ledger = Arc::new(SqliteLedger::open(&args.data.join(LEDGER_FILE))?);
+    let dir = DataDir::create(&args.data)?;
+    let mut pipeline = Pipeline::start(dir, &pipeline_config(&config)?, LogNotifier, SystemClock)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         for budget in &config.budgets {
-            ledger.set_budget(budget, SystemClock.now()).await?;
+            pipeline.ledger().set_budget(budget, SystemClock.now()).await?;
         }
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
         let bound = listener.local_addr().context("cannot tell the address listened on")?;
         let signal = stop_signal()?;
         say_ready(&format!("agentledger ready on http://{bound} (data in {})", args.data.display()))?;
-        serve(listener, routes(ledger), signal).await.context("the server failed")
+        serve(listener, routes(&pipeline), signal).await.context("the server failed")
+    });
+    // What was accepted is counted before the process ends.
+    pipeline.stop();
+    served
+}
+
+fn pipeline_config(config: &Config) -> anyhow::Result<PipelineConfig> {
+    let mut book = PriceBook::embedded()?;
+    if let Some(usd_per_token) = config.fallback {
+        book = book.with_fallback(usd_per_token);
+    }
+    let hours = |n: u32| Duration::from_secs(u64::from(n) * 3600);
+    Ok(PipelineConfig {
+        stream_retention: hours(config.stream_hours),
+        max_event_age: hours(config.late_days * 24),
+        ..PipelineConfig::new(Arc::new(book))
     })
 }
 
-fn routes(ledger: Arc<SqliteLedger>) -> Routes {
-    let query = Arc::new(Query::new(Arc::clone(&ledger), SystemClock));
-    let admin = Arc::new(Admin::new(ledger, SystemClock));
+fn routes(pipeline: &Pipeline<SystemClock>) -> Routes {
+    let ingest = Arc::clone(pipeline.ingest());
+    let query = Arc::new(Query::new(Arc::clone(pipeline.ledger()), SystemClock));
+    let admin = Arc::new(Admin::new(Arc::clone(pipeline.ledger()), SystemClock));
+    let status = pipeline.status();
     Routes {
-        ingest: Handler::new(|request| async move {
-            let id = request.request_context.request_id.as_deref();
-            let detail = "this server takes no usage yet";
-            problem(StatusCode::SERVICE_UNAVAILABLE, "no_pipeline", detail, id)
+        ingest: Handler::new(move |request| {
+            let ingest = Arc::clone(&ingest);
+            async move { ingest.handle(request).await }
         }),
         query: Handler::blocking(move |request| {
             let query = Arc::clone(&query);
@@ -62,8 +80,20 @@ fn routes(ledger: Arc<SqliteLedger>) -> Routes {
             let admin = Arc::clone(&admin);
             async move { admin.handle(request).await }
         }),
-        health: Arc::new(|| r#"{"status":"ok"}"#.to_owned()),
+        health: Arc::new(move || health(&status())),
     }
+}
+
+/// Healthy is who takes events: what hinders the consumers is said beside it, and nothing accepted is lost.
+fn health(status: &Status) -> String {
+    #[derive(serde::Serialize)]
+    struct Health<'a> {
+        status: &'static str,
+        pipeline: &'a Status,
+    }
+    let word = if status.trouble().is_some() { "degraded" } else { "ok" };
+    // Strings and numbers always serialise.
+    serde_json::to_string(&Health { status: word, pipeline: status }).unwrap_or_default()
 }
 
 /// The one line on stdout: scripts wait for it.
@@ -84,6 +114,6 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("stopping: finishing requests");
+        tracing::info!("stopping: finishing what was accepted");
     })
 }

@@ -1,5 +1,8 @@
 //! AgentLedger on one machine: the ports embedded, and the host that drives the handlers.
 
+pub mod dir;
+pub mod host;
 pub mod ledger;
-pub mod source;
+pub mod mapping;
+pub mod notify;
 pub mod stream;

@@ -44,6 +44,8 @@ const FORMAT: u32 = 1;
 struct Description {
     format: u32,
     shards: u32,
+    /// Tells this stream from one that is made anew in its place: positions belong to one of them.
+    id: String,
 }
 
 /// An embedded stream. Clones share it; the last one to go closes it.
@@ -51,6 +53,7 @@ struct Description {
 pub struct StreamLog(Arc<Open>);
 
 struct Open {
+    id: String,
     shards: Vec<Arc<Shard>>,
     writers: Mutex<Vec<JoinHandle<()>>>,
     /// Locked for as long as the stream is open.
@@ -72,10 +75,10 @@ impl StreamLog {
             move |error| StreamOpenError::Io { action, path, error }
         };
         fs::create_dir_all(dir).map_err(io("make", dir))?;
-        let (lock, count) = describe(dir, options.shards)?;
+        let (lock, found) = describe(dir, options.shards)?;
         let mut shards = Vec::new();
         let mut writers = Vec::new();
-        for id in 0..count {
+        for id in 0..found.shards {
             let shard_dir = dir.join(format!("shard-{id:04}"));
             fs::create_dir_all(&shard_dir).map_err(io("make", &shard_dir))?;
             let recovered = recover::recover(&shard_dir, &**disk)?;
@@ -95,7 +98,12 @@ impl StreamLog {
             shards.push(shard);
         }
         sync_dir(dir).map_err(io("sync", dir))?;
-        Ok(Self(Arc::new(Open { shards, writers: Mutex::new(writers), _lock: lock })))
+        Ok(Self(Arc::new(Open { id: found.id, shards, writers: Mutex::new(writers), _lock: lock })))
+    }
+
+    /// Its identity: a stream made anew in the same directory has another.
+    pub fn id(&self) -> &str {
+        &self.0.id
     }
 
     /// How many shards there are, numbered from 0.
@@ -217,7 +225,7 @@ fn refused(record: &PutRecord) -> Option<String> {
 }
 
 /// Locks and reads the description, or writes one.
-fn describe(dir: &Path, shards: u32) -> Result<(File, u32), StreamOpenError> {
+fn describe(dir: &Path, shards: u32) -> Result<(File, Description), StreamOpenError> {
     let path = dir.join(DESCRIPTION);
     let io = |action| {
         let path = path.clone();
@@ -229,13 +237,14 @@ fn describe(dir: &Path, shards: u32) -> Result<(File, u32), StreamOpenError> {
     lock.try_lock().map_err(|_| StreamOpenError::InUse { path: dir.to_owned() })?;
     if !path.exists() {
         // Renamed into place, so that it is there as a whole or not at all.
-        let text = serde_json::to_string(&Description { format: FORMAT, shards })
+        let made = Description { format: FORMAT, shards, id: uuid::Uuid::now_v7().to_string() };
+        let text = serde_json::to_string(&made)
             .map_err(|e| StreamOpenError::Description { path: path.clone(), why: e.to_string() })?;
         let draft = dir.join("stream.json.new");
         fs::write(&draft, text).map_err(io("write"))?;
         File::open(&draft).and_then(|f| f.sync_all()).map_err(io("sync"))?;
         fs::rename(&draft, &path).map_err(io("write"))?;
-        return Ok((lock, shards));
+        return Ok((lock, made));
     }
     let text = fs::read_to_string(&path).map_err(io("read"))?;
     let found: Description = serde_json::from_str(&text).map_err(|e| StreamOpenError::Description {
@@ -248,5 +257,5 @@ fn describe(dir: &Path, shards: u32) -> Result<(File, u32), StreamOpenError> {
     if found.shards == 0 {
         return Err(StreamOpenError::Description { path, why: "describes no shards".to_owned() });
     }
-    Ok((lock, found.shards))
+    Ok((lock, found))
 }

@@ -1,0 +1,99 @@
+//! From a shard of the embedded stream to the aggregator, as Kinesis events.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use aggregator::Aggregator;
+use aws_lambda_events::kinesis::{KinesisEvent, KinesisEventRecord};
+use shared::clock::Clock;
+use tokio::sync::watch;
+
+use super::StartError;
+use super::counters::Counters;
+use super::shard::{Position, Progress, consume};
+use crate::ledger::SqliteLedger;
+use crate::mapping::{Item, Mapping, Source, SourceConfig, SourceError};
+use crate::stream::{LogRecord, ShardReader, StreamLog};
+
+/// Starts the consumer of one shard.
+pub(super) fn start<C: Clock + 'static>(
+    aggregator: &Arc<Aggregator<Arc<SqliteLedger>, Arc<Counters>, C>>,
+    ledger: &Arc<SqliteLedger>,
+    stream: &StreamLog,
+    shard: u32,
+    config: &SourceConfig,
+    stop: watch::Receiver<bool>,
+) -> Result<(Progress, JoinHandle<()>), StartError> {
+    // As Kinesis names its shards.
+    let name = format!("shardId-{shard:012}");
+    let progress = Progress::new(name.clone());
+    let source = format!("stream {} {name}", stream.id());
+    let reader = stream.reader(shard, ledger.checkpoint(&source)?)?;
+    let ledger = Arc::clone(ledger);
+    let checkpoints = Position { ledger, source, progress: progress.clone(), trim: false };
+    let mapping =
+        Mapping { source: Shard(reader), checkpoints, config: config.clone(), name: name.clone(), stop };
+    let aggregator = Arc::clone(aggregator);
+    let invoke = move |records: &[LogRecord]| {
+        let event = kinesis_event(&name, records);
+        let aggregator = Arc::clone(&aggregator);
+        async move {
+            let response = aggregator.handle(event).await;
+            let failed = response.batch_item_failures.into_iter().filter_map(|f| f.item_identifier);
+            // What is no number is none that was delivered, which fails the whole batch.
+            failed.map(|number| number.parse().unwrap_or(0)).collect()
+        }
+    };
+    Ok((progress, consume(mapping, invoke)?))
+}
+
+/// A shard as an event source.
+struct Shard(ShardReader);
+
+impl Item for LogRecord {
+    fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    fn arrival_ms(&self) -> i64 {
+        self.arrival_ms
+    }
+}
+
+impl Source for Shard {
+    type Item = LogRecord;
+
+    fn read(&mut self, after: u64, records: usize, bytes: usize) -> Result<Vec<LogRecord>, SourceError> {
+        self.0.seek(after);
+        self.0.try_next(records, bytes).map_err(|e| SourceError(e.to_string()))
+    }
+
+    async fn ready(&mut self, after: u64) -> bool {
+        self.0.seek(after);
+        self.0.ready().await
+    }
+}
+
+fn kinesis_event(shard: &str, records: &[LogRecord]) -> KinesisEvent {
+    let mut event = KinesisEvent::default();
+    event.records = records
+        .iter()
+        .map(|log| {
+            let mut record = KinesisEventRecord::default();
+            let number = log.sequence_number();
+            record.event_id = Some(format!("{shard}:{number}"));
+            record.event_name = Some("aws:kinesis:record".to_owned());
+            record.event_source = Some("aws:kinesis".to_owned());
+            record.event_version = Some("1.0".to_owned());
+            let arrived = Duration::from_millis(log.arrival_ms.unsigned_abs());
+            record.kinesis.approximate_arrival_timestamp.0 += arrived;
+            record.kinesis.kinesis_schema_version = Some("1.0".to_owned());
+            record.kinesis.partition_key.clone_from(&log.partition_key);
+            record.kinesis.sequence_number = number;
+            record.kinesis.data.0 = log.data.to_vec();
+            record
+        })
+        .collect();
+    event
+}

@@ -1,0 +1,99 @@
+//! From the ledger's change feed to the alerter, as DynamoDB Streams events.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use alerter::Alerter;
+use aws_lambda_events::dynamodb::{Event, EventRecord};
+use serde_dynamo::AttributeValue;
+use shared::clock::Clock;
+use shared::ledger::MAX_COMMIT_ITEMS;
+use shared::notifier::Notifier;
+use tokio::sync::watch;
+
+use super::StartError;
+use super::shard::{Position, Progress, consume};
+use crate::ledger::{Change, SqliteLedger};
+use crate::mapping::{Item, Mapping, Source, SourceConfig, SourceError};
+
+/// Sequence numbers of a change's records are `seq * KEYS + n`: each its own, ascending, and traceable.
+const KEYS: u64 = 1_000;
+const _: () = assert!((MAX_COMMIT_ITEMS as u64) < KEYS);
+
+/// Starts the consumer of the change feed.
+pub(super) fn start<N: Notifier + 'static, C: Clock + 'static>(
+    alerter: &Arc<Alerter<Arc<SqliteLedger>, N, C>>,
+    ledger: &Arc<SqliteLedger>,
+    config: &SourceConfig,
+    stop: watch::Receiver<bool>,
+) -> Result<(Progress, JoinHandle<()>), StartError> {
+    let name = "changes".to_owned();
+    let progress = Progress::new(name.clone());
+    let checkpoints =
+        Position { ledger: Arc::clone(ledger), source: name.clone(), progress: progress.clone(), trim: true };
+    let source = Feed { ledger: Arc::clone(ledger), changed: ledger.watch_changes() };
+    let mapping = Mapping { source, checkpoints, config: config.clone(), name, stop };
+    let alerter = Arc::clone(alerter);
+    let invoke = move |changes: &[Change]| {
+        let event = stream_event(changes);
+        let alerter = Arc::clone(&alerter);
+        async move {
+            let response = alerter.handle(event).await;
+            let failed = response.batch_item_failures.into_iter().filter_map(|f| f.item_identifier);
+            failed.map(|number| number.parse::<u64>().unwrap_or(0) / KEYS).collect()
+        }
+    };
+    Ok((progress, consume(mapping, invoke)?))
+}
+
+/// The change feed as an event source.
+struct Feed {
+    ledger: Arc<SqliteLedger>,
+    changed: watch::Receiver<u64>,
+}
+
+impl Item for Change {
+    fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    fn arrival_ms(&self) -> i64 {
+        self.at_ms
+    }
+}
+
+impl Source for Feed {
+    type Item = Change;
+
+    fn read(&mut self, after: u64, records: usize, _bytes: usize) -> Result<Vec<Change>, SourceError> {
+        self.ledger.changes(after, records).map_err(|e| SourceError(e.to_string()))
+    }
+
+    async fn ready(&mut self, after: u64) -> bool {
+        self.changed.wait_for(|latest| *latest > after).await.is_ok()
+    }
+}
+
+fn stream_event(changes: &[Change]) -> Event {
+    let mut event = Event::default();
+    for change in changes {
+        for (n, (pk, sk)) in (0..).zip(&change.keys) {
+            let mut record = EventRecord::default();
+            let number = format!("{:020}", change.seq * KEYS + n);
+            record.event_id.clone_from(&number);
+            "MODIFY".clone_into(&mut record.event_name);
+            record.event_source = Some("aws:dynamodb".to_owned());
+            record.event_version = Some("1.1".to_owned());
+            record.change.approximate_creation_date_time +=
+                Duration::from_millis(change.at_ms.unsigned_abs());
+            let text = |value: &String| AttributeValue::S(value.clone());
+            let keys = HashMap::from([("pk".to_owned(), text(pk)), ("sk".to_owned(), text(sk))]);
+            record.change.keys = keys.into();
+            record.change.sequence_number = Some(number);
+            event.records.push(record);
+        }
+    }
+    event
+}

@@ -1,0 +1,128 @@
+//! What the consumers of all sources share: positions in the ledger, progress to look at, and invocations
+//! that survive a panic.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use serde::Serialize;
+
+use super::DRAIN;
+use crate::ledger::SqliteLedger;
+use crate::mapping::{Checkpoints, Mapping, Source, SourceError};
+
+/// How far a consumer is, for others to look at.
+#[derive(Clone, Debug)]
+pub struct Progress(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    name: String,
+    consumed: AtomicU64,
+    trouble: Mutex<Option<String>>,
+}
+
+/// How far a consumer is behind its source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Lag {
+    /// Which source.
+    pub source: String,
+    /// Its newest record.
+    pub latest: u64,
+    /// The last record that is done.
+    pub consumed: u64,
+    /// Why the newest invocation failed; none if it did not.
+    pub trouble: Option<String>,
+}
+
+impl Progress {
+    pub(super) fn new(name: String) -> Self {
+        let (consumed, trouble) = (AtomicU64::new(0), Mutex::new(None));
+        Self(Arc::new(State { name, consumed, trouble }))
+    }
+
+    /// The last record that is done.
+    pub(super) fn consumed(&self) -> u64 {
+        self.0.consumed.load(Ordering::Relaxed)
+    }
+
+    /// Against a source whose newest record is `latest`.
+    pub(super) fn lag(&self, latest: u64) -> Lag {
+        let trouble = self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Lag { source: self.0.name.clone(), latest, consumed: self.consumed(), trouble }
+    }
+
+    fn note(&self, outcome: &Result<Vec<u64>, SourceError>) {
+        let trouble = match outcome {
+            Ok(failed) if failed.is_empty() => None,
+            Ok(failed) => Some(format!("{} records failed and are tried again", failed.len())),
+            Err(error) => Some(error.to_string()),
+        };
+        *self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+}
+
+/// A consumer's position, kept in the ledger beside what it stands for.
+pub(super) struct Position {
+    pub(super) ledger: Arc<SqliteLedger>,
+    pub(super) source: String,
+    pub(super) progress: Progress,
+    /// Whether records that are done can be dropped at once.
+    pub(super) trim: bool,
+}
+
+impl Checkpoints for Position {
+    fn load(&mut self) -> Result<u64, SourceError> {
+        let seq = self.ledger.checkpoint(&self.source).map_err(|e| SourceError(e.to_string()))?;
+        self.progress.0.consumed.store(seq, Ordering::Relaxed);
+        Ok(seq)
+    }
+
+    fn store(&mut self, seq: u64) -> Result<(), SourceError> {
+        self.ledger.set_checkpoint(&self.source, seq).map_err(|e| SourceError(e.to_string()))?;
+        self.progress.0.consumed.store(seq, Ordering::Relaxed);
+        if self.trim {
+            self.ledger.trim_changes(seq).map_err(|e| SourceError(e.to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs a consumer in a thread of its own until it is stopped. `invoke` answers what failed.
+pub(super) fn consume<S, F>(
+    mapping: Mapping<S, Position>,
+    invoke: impl Fn(&[S::Item]) -> F + Send + 'static,
+) -> std::io::Result<JoinHandle<()>>
+where
+    S: Source + 'static,
+    F: Future<Output = Vec<u64>> + Send + 'static,
+{
+    let name = mapping.name.clone();
+    let progress = mapping.checkpoints.progress.clone();
+    spawn(name.clone(), move || async move {
+        let handler = async |items: &[S::Item]| {
+            // A task of its own, so that a panic in a handler is a failed invocation, as it is in Lambda.
+            let outcome = tokio::spawn(invoke(items)).await;
+            let outcome = outcome.map_err(|error| SourceError(format!("the handler failed: {error}")));
+            progress.note(&outcome);
+            outcome
+        };
+        let given_up = |lost: crate::mapping::GivenUp| tracing::error!(?lost, "records were given up");
+        if let Err(error) = mapping.run(DRAIN, handler, given_up, now_ms).await {
+            tracing::error!(source = name, %error, "a consumer ended early");
+        }
+    })
+}
+
+/// Runs `work` in a thread with a runtime of its own.
+pub(super) fn spawn<F: Future<Output = ()>>(
+    name: String,
+    work: impl FnOnce() -> F + Send + 'static,
+) -> std::io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    std::thread::Builder::new().name(name).spawn(move || runtime.block_on(work()))
+}
+
+fn now_ms() -> i64 {
+    crate::stream::system_now_ms()()
+}
