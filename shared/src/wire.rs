@@ -1,6 +1,6 @@
 //! The versioned form of a stream record: what ingest writes and the aggregator reads, perhaps years apart.
 //!
-//! Frozen files in `shared/tests/wire` fail when this drifts. A change that old readers could misread gets a
+//! Frozen files in `shared/tests/frozen` fail when this drifts. A change that old readers could misread gets a
 //! new version; readers keep every version that a stream or an archive can still hold.
 
 use jiff::Timestamp;
@@ -31,7 +31,7 @@ pub enum Entry {
     /// One agent's part of a sealed submission.
     Part(Part),
     /// An event alone.
-    Single(Single),
+    Single(Box<Single>),
 }
 
 /// What one agent did in one part of a sealed submission; corrections in it stand alone.
