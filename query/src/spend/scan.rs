@@ -3,7 +3,7 @@
 use shared::event::UsageEvent;
 use shared::id::{AgentId, ModelId, ProviderId, SessionId, TaskId, TeamId};
 use shared::ledger::{RecordStore, RollupStore};
-use shared::record::{Content, Record};
+use shared::record::Record;
 use shared::totals::Totals;
 use shared::window::Range;
 
@@ -54,12 +54,15 @@ fn add(
             sums.add(slot, &Totals::of_call(&usage, effective.cost))?;
         }
     }
-    if outcomes
-        && let Content::TaskOutcome(task) = &record.data.content
-        && record.data.corrections.get(&0).is_none_or(|c| c.void.is_none())
-        && range.holds(task.time)
-        && request.filter.takes_work(&record.agent, task.team_id.as_ref(), Some(&task.task_id))
-    {
+    for (index, task) in record.data.tasks().filter(|_| outcomes) {
+        let voided = record.data.corrections.get(&index).is_some_and(|c| c.void.is_some());
+        let team = task.team_id.as_ref();
+        if voided
+            || !range.holds(task.time)
+            || !request.filter.takes_work(&record.agent, team, Some(&task.task_id))
+        {
+            continue;
+        }
         let name = || match request.by {
             By::Agent => record.agent.to_string(),
             By::Team => task.team_id.as_ref().map(ToString::to_string).unwrap_or_default(),

@@ -86,6 +86,20 @@ fn records() -> impl Strategy<Value = Vec<Record>> {
             if fate < 2 {
                 record.data.corrections.clear();
             }
+            // A packed record may hold outcomes beside its calls, voided ones too.
+            if calls.len() > 2 {
+                let task = |outcome| TaskOutcome {
+                    time: calls[1].time,
+                    time_assigned: false,
+                    task_id: TaskId::parse("task2").unwrap(),
+                    team_id: calls[1].team_id.clone(),
+                    outcome,
+                    value: None,
+                };
+                record.data.outcomes.push((50, task(TaskResult::Success)));
+                record.data.outcomes.push((51, task(TaskResult::Abandoned)));
+                record.data.corrections.entry(51).or_default().void(&EventId::parse("c").unwrap());
+            }
             record
         };
         records.into_iter().enumerate().map(one).collect()
