@@ -3,11 +3,9 @@
 
 use std::path::Path;
 
-use shared::budget::BudgetSpec;
+use shared::budget::{BudgetForm, BudgetSpec};
 use shared::money::UnitPrice;
 use toml::{Table, Value};
-
-use crate::budgets::BudgetForm;
 
 /// What the operator set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,7 +151,7 @@ fn read_budget(path: &str, table: &Table) -> Result<BudgetSpec, ConfigError> {
         timezone: string(path, table, "timezone")?,
         thresholds,
     };
-    form.spec(&name).map_err(|reason| wrong(path, &format!("({name}): {reason}")))
+    form.spec(&name).map_err(|e| wrong(path, &format!("({name}), {e}")))
 }
 
 fn string(path: &str, table: &Table, key: &str) -> Result<Option<String>, ConfigError> {
@@ -252,7 +250,7 @@ mod tests {
             ("[auth]\nkeys=1".to_owned(), "`auth.keys` is not known; [auth] has no settings yet"),
             ("[retention]\nlate_days=0".to_owned(), "`retention.late_days` is no whole number from 1"),
             (budget("limit_usd=5"), "`budgets[0].limit_usd` is a number"),
-            (budget(""), "give one of `limit_usd` and `limit_tokens`"),
+            (budget(""), "give one of limit_usd and limit_tokens"),
             (
                 budget("limit_usd='5'\nthreshold=[1]"),
                 "`budgets[0].threshold` is not known; the nearest known key is `thresholds`",

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use alerter::admin::Admin;
 use anyhow::Context;
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use local::dir::DataDir;
@@ -10,8 +11,6 @@ use local::ledger::SqliteLedger;
 use query::Query;
 use shared::clock::SystemClock;
 use tokio::runtime::Runtime;
-
-use crate::admin::Admin;
 
 /// An embedded ledger and its handlers.
 pub(crate) struct Embedded {

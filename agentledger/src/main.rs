@@ -1,7 +1,5 @@
 //! The `agentledger` command: a thin layer over the crates that do the work.
 
-mod admin;
-mod budgets;
 mod cli;
 mod commands;
 mod config;

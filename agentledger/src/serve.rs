@@ -19,8 +19,8 @@ use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
+use edge::Problem;
 use http::{HeaderValue, Method, StatusCode, header};
-use query::problem;
 use tokio::net::TcpListener;
 
 use connection::{Activity, Gate};
@@ -62,7 +62,8 @@ impl Handler {
                 work.await.unwrap_or_else(|error| {
                     tracing::error!(%error, request_id = id.as_deref(), "a handler panicked");
                     let detail = "an unexpected error; the server's log says more under this request id";
-                    problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail, id.as_deref())
+                    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+                        .response(id.as_deref())
                 })
             }
         })
@@ -136,15 +137,14 @@ pub(crate) async fn serve(
 async fn answer(routes: &Routes, request: Request) -> Response {
     let activity = request.extensions().get::<ConnectInfo<Activity>>().map(|info| info.0.clone());
     let id = uuid::Uuid::now_v7().to_string();
-    let refuse =
-        |status, code: &str, detail: &str| convert::response(problem(status, code, detail, Some(&id)));
+    let refuse = |problem: Problem| convert::response(problem.response(Some(&id)));
     if let Err(reason) = guard::check(request.headers(), request.uri()) {
-        return refuse(StatusCode::FORBIDDEN, "foreign_request", reason);
+        return refuse(Problem::new(StatusCode::FORBIDDEN, "foreign_request", reason));
     }
     let request = match convert::request(request, &id).await {
         Ok(request) => request,
-        Err(refusal) => {
-            let mut response = refuse(refusal.status, refusal.code, &refusal.detail);
+        Err(problem) => {
+            let mut response = refuse(problem);
             // The rest of the body was not read, so the connection cannot carry another request.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             return response;
@@ -160,16 +160,13 @@ async fn answer(routes: &Routes, request: Request) -> Response {
         "/v1/usage" if method == Method::POST => &routes.ingest,
         "/healthz" | "/v1/usage" => {
             let wanted = if path == "/healthz" { "GET" } else { "POST" };
-            let detail = format!("{path} takes {wanted}");
-            let mut response = refuse(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", &detail);
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(wanted));
-            return response;
+            return refuse(Problem::method_not_allowed(wanted, format!("{path} takes {wanted}")));
         }
         path if path.starts_with("/v1/admin/") => &routes.admin,
         path if path.starts_with("/v1/") => &routes.query,
         _ => {
             let detail = format!("there is no {path}; see /v1/usage, /v1/spend, /v1/events, /healthz");
-            return refuse(StatusCode::NOT_FOUND, "not_found", &detail);
+            return refuse(Problem::not_found(detail));
         }
     };
     convert::response((handler.0)(request).await)

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use alerter::admin::Admin;
 use anyhow::{Context, anyhow};
 use local::dir::DataDir;
 use local::host::{Pipeline, PipelineConfig, Status};
@@ -14,7 +15,6 @@ use shared::ledger::BudgetStore;
 use shared::price::PriceBook;
 use tokio::net::TcpListener;
 
-use crate::admin::Admin;
 use crate::cli::UpArgs;
 use crate::config::Config;
 use crate::serve::{Handler, Routes, listen_address, serve};

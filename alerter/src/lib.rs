@@ -7,6 +7,7 @@
 pub mod admin;
 mod contributors;
 mod evaluate;
+mod news;
 mod totals;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,8 +21,9 @@ use shared::clock::Clock;
 use shared::id::BudgetName;
 use shared::ledger::{AlertQuery, AlertStore, BudgetStore, LedgerError, RollupStore};
 use shared::notifier::Notifier;
-use shared::rollup::RollupKey;
-use shared::window::{QUARTER, Range, WindowKind};
+use shared::window::Range;
+
+use news::{News, Watched};
 
 pub use totals::period_totals;
 
@@ -36,13 +38,6 @@ pub struct Alerter<L, N, C> {
     ledger: L,
     notifier: N,
     clock: C,
-}
-
-/// What may have changed: a scope in a UTC hour, or a budget itself.
-#[derive(Debug)]
-enum News {
-    Rollup(RollupKey),
-    Budget(BudgetName),
 }
 
 impl<L: RollupStore + BudgetStore + AlertStore, N: Notifier, C: Clock> Alerter<L, N, C> {
@@ -68,13 +63,20 @@ impl<L: RollupStore + BudgetStore + AlertStore, N: Notifier, C: Clock> Alerter<L
                 return response;
             }
         };
-        let mut due: BTreeMap<(&BudgetName, Range), (&Budget, BTreeSet<usize>)> = BTreeMap::new();
+        let mut all_news: BTreeMap<News, Vec<usize>> = BTreeMap::new();
         for (n, record) in event.records.iter().enumerate() {
-            let Some(news) = news(record) else { continue };
-            for (budget, period) in self.concerned(&budgets, &news) {
+            if let Some(news) = News::of(record) {
+                all_news.entry(news).or_default().push(n);
+            }
+        }
+        let watched = Watched::new(&budgets);
+        let now = self.clock.now();
+        let mut due: BTreeMap<(&BudgetName, Range), (&Budget, BTreeSet<usize>)> = BTreeMap::new();
+        for (news, from) in &all_news {
+            for (budget, period) in watched.concerned(news, now) {
                 let (_, records) =
                     due.entry((&budget.spec.name, period)).or_insert((budget, BTreeSet::new()));
-                records.insert(n);
+                records.extend(from);
             }
         }
         let mut failed = BTreeSet::new();
@@ -107,47 +109,4 @@ impl<L: RollupStore + BudgetStore + AlertStore, N: Notifier, C: Clock> Alerter<L
         }
         Ok(())
     }
-
-    /// Evaluates one budget now: after it was set.
-    pub async fn evaluate_now(&self, budget: &Budget) -> Result<(), LedgerError> {
-        let current = budget.spec.period.containing(self.clock.now(), &budget.spec.timezone);
-        self.evaluate(budget, current).await
-    }
-
-    fn concerned<'b>(&self, budgets: &'b [Budget], news: &News) -> Vec<(&'b Budget, Range)> {
-        let mut found = Vec::new();
-        for budget in budgets {
-            let spec = &budget.spec;
-            match news {
-                News::Rollup(key) if spec.scope.scope() == key.scope => {
-                    // An hour can belong to two periods where a zone is off by quarter hours.
-                    let quarters = (key.start..key.start + 4 * QUARTER).step_by(900);
-                    let periods: BTreeSet<Range> = quarters
-                        .filter_map(|at| Timestamp::from_second(at).ok())
-                        .map(|at| spec.period.containing(at, &spec.timezone))
-                        .collect();
-                    found.extend(periods.into_iter().map(|period| (budget, period)));
-                }
-                News::Budget(name) if *name == spec.name => {
-                    found.push((budget, spec.period.containing(self.clock.now(), &spec.timezone)));
-                }
-                News::Rollup(_) | News::Budget(_) => {}
-            }
-        }
-        found
-    }
-}
-
-/// Reads a change's keys; none if it is of no interest.
-fn news(record: &EventRecord) -> Option<News> {
-    let text = |name: &str| match record.change.keys.get(name) {
-        Some(serde_dynamo::AttributeValue::S(text)) => Some(text.as_str()),
-        _ => None,
-    };
-    let (pk, sk) = (text("pk")?, text("sk")?);
-    if let Some(name) = Budget::from_item_key(pk, sk) {
-        return Some(News::Budget(name));
-    }
-    let key = RollupKey::from_item_key(pk, sk)?;
-    (key.window == WindowKind::Hour && !key.scope.kind.is_pair()).then_some(News::Rollup(key))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use edge::Fault;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 use shared::event::{MAX_AHEAD, MAX_TAG_VALUE, MAX_TAGS, Outcome, TaskResult};
@@ -9,7 +10,7 @@ use shared::id::{EventId, IdError, ProviderId};
 use shared::money::Usd;
 use shared::usage::{Bucket, MAX_COUNT, Usage};
 
-use crate::problem::{CLOSED, Fault};
+use crate::problem::CLOSED;
 
 /// Reads the fields of one event and collects what is wrong with them.
 pub(crate) struct Fields<'a> {

@@ -1,15 +1,15 @@
 //! HTTP in, HTTP out: `POST /v1/usage` as API Gateway delivers it (payload format 2.0).
 
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
-use base64::Engine;
-use http::{HeaderMap, Method};
+use edge::{Problem, read_body};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::stream::EventStream;
 use uuid::Uuid;
 
-use crate::problem::{Problem, answer};
-use crate::{Ingest, MAX_BODY_BYTES, parse, seal};
+use crate::problem::internal;
+use crate::{Ingest, parse, seal};
 
 impl<S: EventStream, C: Clock> Ingest<S, C> {
     /// Answers one request. 200 is a receipt: every event of it is durable.
@@ -17,10 +17,16 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
         let request_id =
             request.request_context.request_id.clone().unwrap_or_else(|| Uuid::now_v7().to_string());
         match self.receive(request).await {
-            Ok(receipt) => answer(200, "application/json", &receipt, &request_id),
+            Ok(receipt) => {
+                let mut response = edge::json(receipt.to_string());
+                if let Ok(id) = HeaderValue::from_str(&request_id) {
+                    response.headers.insert("x-request-id", id);
+                }
+                response
+            }
             Err(problem) => {
-                tracing::debug!(request_id, code = problem.code, status = problem.status, "no receipt");
-                problem.response(&request_id)
+                tracing::debug!(request_id, code = problem.code, status = %problem.status, "no receipt");
+                problem.response(Some(&request_id))
             }
         }
     }
@@ -28,23 +34,22 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
     async fn receive(&self, request: ApiGatewayV2httpRequest) -> Result<Value, Problem> {
         let path = request.raw_path.as_deref().unwrap_or_default();
         if path != "/v1/usage" {
-            return Err(Problem::new(
-                404,
-                "not_found",
-                format!("there is no {path}; usage goes to POST /v1/usage"),
-            ));
+            return Err(Problem::not_found(format!("there is no {path}; usage goes to POST /v1/usage")));
         }
         if request.request_context.http.method != Method::POST {
-            return Err(Problem::new(405, "method_not_allowed", "usage is sent by POST"));
+            return Err(Problem::method_not_allowed("POST", "usage is sent by POST"));
         }
         accepted_type(&request.headers)?;
-        let body = bytes(request.body.unwrap_or_default(), request.is_base64_encoded)?;
+        let body = read_body(request.body, request.is_base64_encoded)?;
+        if body.is_empty() {
+            let detail = "the body is empty; send one event, or {\"events\": […]}";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_json", detail));
+        }
         let now = self.clock.now();
         let submission = parse::submission(&request.headers, &body, now, self.closed_before.get())?;
         let (accepted, ignored) = (submission.drafts.len(), submission.ignored);
         let key = submission.key.clone();
-        let sealed = seal::seal(submission)
-            .map_err(|e| Problem::new(500, "internal", format!("the submission cannot be encoded: {e}")))?;
+        let sealed = seal::seal(submission).map_err(|e| internal("the submission", &e))?;
         let lane_of =
             key.map_or_else(|| sealed.ids.first().map(ToString::to_string), |k| Some(k.to_string()));
         let ids = self.put(sealed, &lane_of.unwrap_or_default()).await?;
@@ -65,37 +70,9 @@ fn accepted_type(headers: &HeaderMap) -> Result<(), Problem> {
     match essence.as_str() {
         "application/json" | "application/x-www-form-urlencoded" | "" => Ok(()),
         other if other.starts_with("application/") && other.ends_with("+json") => Ok(()),
-        _ => Err(Problem::new(415, "unsupported_media_type", "the body has to be application/json")),
+        _ => {
+            let detail = "the body has to be application/json";
+            Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
+        }
     }
-}
-
-fn bytes(body: String, is_base64: bool) -> Result<Vec<u8>, Problem> {
-    let too_large = || {
-        Problem::new(
-            413,
-            "body_too_large",
-            format!("the body is larger than {MAX_BODY_BYTES} bytes; send fewer events at once"),
-        )
-    };
-    if body.len() > MAX_BODY_BYTES / 3 * 4 + 8 {
-        return Err(too_large());
-    }
-    let bytes = if is_base64 {
-        base64::engine::general_purpose::STANDARD
-            .decode(body)
-            .map_err(|_| Problem::new(400, "invalid_body", "the body is marked as base64 and is not"))?
-    } else {
-        body.into_bytes()
-    };
-    if bytes.len() > MAX_BODY_BYTES {
-        return Err(too_large());
-    }
-    if bytes.is_empty() {
-        return Err(Problem::new(
-            400,
-            "invalid_json",
-            "the body is empty; send one event, or {\"events\": […]}",
-        ));
-    }
-    Ok(bytes)
 }

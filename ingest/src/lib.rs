@@ -17,8 +17,6 @@ use jiff::Timestamp;
 use shared::clock::Clock;
 use shared::stream::EventStream;
 
-/// The largest request body, in bytes.
-pub const MAX_BODY_BYTES: usize = 1 << 20;
 /// The most events of one submission.
 pub const MAX_EVENTS: usize = 500;
 

@@ -1,6 +1,7 @@
 //! From a body and its headers to drafts: events that are valid and have no identity yet.
 
-use http::HeaderMap;
+use edge::{Fault, Problem};
+use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use shared::event::{Amend, Body, MAX_EVENT_BYTES, TaskOutcome, UsageEvent, Void};
@@ -9,7 +10,7 @@ use shared::id::{AgentId, ModelId, OwnId, ProviderId, SealKey, SessionId, TaskId
 
 use crate::MAX_EVENTS;
 use crate::fields::{Fields, kind, server_time};
-use crate::problem::{Fault, Problem};
+use crate::problem::invalid;
 
 /// A valid event, without identity.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,13 +60,14 @@ pub(crate) fn submission(
         closed_before,
     };
     if !faults.is_empty() {
-        return Err(Problem::invalid(faults));
+        return Err(invalid(faults));
     }
-    let body: Value = serde_json::from_slice(body)
-        .map_err(|e| Problem::new(400, "invalid_json", format!("the body is not JSON: {e}")))?;
+    let body: Value = serde_json::from_slice(body).map_err(|e| {
+        Problem::new(StatusCode::BAD_REQUEST, "invalid_json", format!("the body is not JSON: {e}"))
+    })?;
     let Value::Object(object) = &body else {
         let detail = format!("the body is {}; send one event, or {{\"events\": […]}}", kind(&body));
-        return Err(Problem::new(400, "invalid_json", detail));
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_json", detail));
     };
     let mut drafts = Vec::new();
     let mut ignored = 0;
@@ -79,7 +81,8 @@ pub(crate) fn submission(
     match object.get("events") {
         Some(Value::Array(events)) => {
             if events.is_empty() || events.len() > MAX_EVENTS {
-                let status = if events.is_empty() { 400 } else { 413 };
+                let status =
+                    if events.is_empty() { StatusCode::BAD_REQUEST } else { StatusCode::PAYLOAD_TOO_LARGE };
                 let detail =
                     format!("`events` holds {} events; 1 to {MAX_EVENTS} are accepted", events.len());
                 return Err(Problem::new(status, "event_count", detail));
@@ -89,7 +92,7 @@ pub(crate) fn submission(
             }
         }
         Some(other) => {
-            return Err(Problem::invalid(vec![Fault::of_request(
+            return Err(invalid(vec![Fault::of_request(
                 "events",
                 format!("is {}, not an array", kind(other)),
             )]));
@@ -102,7 +105,7 @@ pub(crate) fn submission(
             });
         }
     }
-    if faults.is_empty() { Ok(Submission { key, drafts, ignored }) } else { Err(Problem::invalid(faults)) }
+    if faults.is_empty() { Ok(Submission { key, drafts, ignored }) } else { Err(invalid(faults)) }
 }
 
 /// The IETF draft writes the key as a quoted string; most clients do not.

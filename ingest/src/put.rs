@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use edge::Problem;
+use http::StatusCode;
 use shared::clock::Clock;
 use shared::hash::ContentHash;
 use shared::id::EventId;
@@ -9,7 +11,7 @@ use shared::stream::{EventStream, PutError, PutRecord};
 use shared::wire::{Entry, StreamRecord};
 
 use crate::Ingest;
-use crate::problem::Problem;
+use crate::problem::internal;
 use crate::seal::Sealed;
 
 /// Records are kept near this size, so that a consumer's batch can be split evenly.
@@ -24,9 +26,8 @@ struct Outgoing {
 impl<S: EventStream, C: Clock> Ingest<S, C> {
     /// Makes a submission durable, or says which events are not known to be.
     pub(crate) async fn put(&self, sealed: Sealed, lane_of: &str) -> Result<Vec<EventId>, Problem> {
-        let internal =
-            |e: serde_json::Error| Problem::new(500, "internal", format!("cannot be encoded: {e}"));
-        let mut waiting = self.pack(sealed.entries, lane_of).map_err(internal)?;
+        let mut waiting =
+            self.pack(sealed.entries, lane_of).map_err(|e| internal("the stream record", &e))?;
         let give_up = tokio::time::Instant::now() + self.config.deadline;
         let mut pause = self.config.backoff;
         let mut last = String::new();
@@ -52,7 +53,11 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
                     match answers.next() {
                         Some(Ok(_)) => {}
                         Some(Err(PutError::Refused(reason))) => {
-                            return Err(Problem::new(500, "stream_refused", reason));
+                            return Err(Problem::new(
+                                StatusCode::INTERNAL_SERVER_ERROR,
+                                "stream_refused",
+                                reason,
+                            ));
                         }
                         Some(Err(PutError::Retry(reason))) => {
                             last = reason;
@@ -126,7 +131,8 @@ fn unavailable(waiting: &[Outgoing], ids: &[EventId], reason: &str) -> Problem {
         again.len(),
         ids.len()
     );
-    let mut problem = Problem::new(503, "stream_unavailable", detail);
-    problem.extra = vec![("send_again", again.into()), ("stored", stored.into())];
+    let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stream_unavailable", detail);
+    problem.extra.insert("send_again".to_owned(), again.into());
+    problem.extra.insert("stored".to_owned(), stored.into());
     problem
 }

@@ -51,7 +51,8 @@ pub(crate) fn seal(submission: Submission) -> Result<Sealed, serde_json::Error> 
             }
             (_, body) => {
                 let hash = body.content_hash()?;
-                entries.push((Entry::Single(Single { agent: draft.agent, id, hash, body }), vec![at]));
+                let single = Single { agent: draft.agent, id, hash, body };
+                entries.push((Entry::Single(Box::new(single)), vec![at]));
             }
         }
     }

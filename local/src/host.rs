@@ -174,10 +174,12 @@ impl<C: Clock + Clone + 'static> Pipeline<C> {
             aggregation.threads.push(thread);
         }
         let (stop, stopped) = watch::channel(false);
-        let (changes, thread) = alert::start(&alerter, &ledger, &config.alerter, stopped.clone())?;
+        let turn = alert::Turn::default();
+        let (changes, thread) = alert::start(&alerter, &ledger, &config.alerter, &turn, stopped.clone())?;
         let mut alerting = Stage { stop, threads: vec![thread] };
         let upkeep = upkeep::Upkeep {
             alerter,
+            turn,
             ledger: Arc::clone(&ledger),
             stream: stream.clone(),
             ingest: Arc::clone(&ingest),

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
-use http::{HeaderValue, Method, StatusCode, header};
+use edge::Problem;
+use http::Method;
 use serde::Serialize;
 use shared::alert::Delivery;
 use shared::clock::Clock;
@@ -11,7 +12,7 @@ use shared::id::{AgentId, BudgetName, ModelId, SessionId, TaskId, TeamId};
 use shared::ledger::Ledger;
 use shared::window::Zone;
 
-use crate::error::{QueryError, problem, respond};
+use crate::error::QueryError;
 use crate::events::{EventRequest, events};
 use crate::filter::Filter;
 use crate::instant::parse_instant;
@@ -45,10 +46,7 @@ impl<L: Ledger, C: Clock> Query<L, C> {
         let id = request.request_context.request_id.as_deref();
         let known = ROUTES.contains(&path);
         if known && request.request_context.http.method != Method::GET {
-            let detail = format!("{path} is read with GET");
-            let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", &detail, id);
-            response.headers.insert(header::ALLOW, HeaderValue::from_static("GET"));
-            return response;
+            return Problem::method_not_allowed("GET", format!("{path} is read with GET")).response(id);
         }
         let answer = match path {
             "/v1/spend" => self.spend(&request).await,
@@ -60,17 +58,17 @@ impl<L: Ledger, C: Clock> Query<L, C> {
             "/v1/budgets" => self.budgets(&request).await,
             _ => {
                 let detail = format!("there is no {path}; reports are at {}", ROUTES.join(", "));
-                return problem(StatusCode::NOT_FOUND, "not_found", &detail, id);
+                return Problem::not_found(detail).response(id);
             }
         };
         match answer {
-            Ok(body) => respond(StatusCode::OK, "application/json", body),
+            Ok(body) => edge::json(body),
             Err(error) => {
-                let (code, status) = error.code();
-                if status.is_server_error() {
+                let problem = error.problem();
+                if problem.status.is_server_error() {
                     tracing::error!(%error, path, "a report failed");
                 }
-                problem(status, code, &error.to_string(), id)
+                problem.response(id)
             }
         }
     }

@@ -17,13 +17,11 @@ mod spend;
 #[cfg(test)]
 mod tests;
 
-pub use error::{QueryError, problem};
+pub use error::QueryError;
 pub use events::{EventLine, EventReport, EventRequest, EventState, SentCorrection, UnitPrices, events};
 pub use filter::Filter;
 pub use http::Query;
 pub use instant::{parse_instant, show_instant};
-pub use lists::{
-    AlertReport, AwaitedLine, AwaitedReport, BudgetLine, BudgetReport, ConflictReport, QuarantineReport,
-};
+pub use lists::{AlertReport, AwaitedLine, AwaitedReport, BudgetReport, ConflictReport, QuarantineReport};
 pub use report::{NOT_STATED, SpendLine, SpendReport, TaskCounts, UsageSums};
 pub use spend::{By, SpendRequest, spend};

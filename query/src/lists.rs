@@ -1,14 +1,11 @@
 //! Lists that the ledger keeps as they are: alerts, budgets, conflicts, what was put aside, and
 //! corrections whose target has not arrived.
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shared::alert::{Alert, Delivery};
-use shared::budget::{Budget, BudgetScope, Limit};
+use shared::budget::Budget;
 use shared::id::{AgentId, BudgetName, EventId};
 use shared::ledger::{AlertQuery, AlertStore, BudgetStore, Conflict, Quarantined, RecordStore};
-use shared::money::Usd;
-use shared::window::{Period, Zone};
 
 use crate::error::QueryError;
 use crate::events::SentCorrection;
@@ -65,52 +62,9 @@ pub struct AwaitedLine {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BudgetReport {
     /// The budgets.
-    pub budgets: Vec<BudgetLine>,
+    pub budgets: Vec<Budget>,
     /// None: there is one page.
     pub next: Option<String>,
-}
-
-/// A budget as it is shown; all but `version` and `since` is what sets it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BudgetLine {
-    /// Its name.
-    pub name: BudgetName,
-    /// What it limits.
-    pub scope: BudgetScope,
-    /// The limit, if it is in dollars.
-    pub limit_usd: Option<Usd>,
-    /// The limit, if it is in tokens.
-    pub limit_tokens: Option<u64>,
-    /// Per what.
-    pub period: Period,
-    /// The zone whose calendar the period follows.
-    pub timezone: Zone,
-    /// In percent of the limit.
-    pub thresholds: Vec<u32>,
-    /// Counts the changes.
-    pub version: u64,
-    /// When this version was set.
-    pub since: Timestamp,
-}
-
-impl From<Budget> for BudgetLine {
-    fn from(budget: Budget) -> Self {
-        let (limit_usd, limit_tokens) = match budget.spec.limit {
-            Limit::Usd(usd) => (Some(usd), None),
-            Limit::Tokens(tokens) => (None, Some(tokens)),
-        };
-        Self {
-            name: budget.spec.name,
-            scope: budget.spec.scope,
-            limit_usd,
-            limit_tokens,
-            period: budget.spec.period,
-            timezone: budget.spec.timezone,
-            thresholds: budget.spec.thresholds,
-            version: budget.version,
-            since: budget.since,
-        }
-    }
 }
 
 pub(crate) async fn alerts<L: AlertStore>(
@@ -134,8 +88,7 @@ pub(crate) async fn alerts<L: AlertStore>(
 }
 
 pub(crate) async fn budgets<L: BudgetStore>(ledger: &L) -> Result<BudgetReport, QueryError> {
-    let budgets = ledger.budgets().await?.into_iter().map(BudgetLine::from).collect();
-    Ok(BudgetReport { budgets, next: None })
+    Ok(BudgetReport { budgets: ledger.budgets().await?, next: None })
 }
 
 pub(crate) async fn conflicts<L: RecordStore>(

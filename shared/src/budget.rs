@@ -14,6 +14,8 @@ use crate::window::{Period, Zone};
 
 /// The most thresholds of one budget.
 pub const MAX_THRESHOLDS: usize = 20;
+/// When to alert unless asked otherwise, in percent.
+pub const DEFAULT_THRESHOLDS: [u32; 3] = [50, 80, 100];
 /// The largest threshold, in percent.
 pub const MAX_PERCENT: u32 = 10_000;
 
@@ -96,14 +98,44 @@ impl From<BudgetScope> for String {
     }
 }
 
-/// How much may be spent in a period.
+/// How much may be spent in a period. Written as `limit_usd` or `limit_tokens`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(try_from = "LimitFields", into = "LimitFields")]
 pub enum Limit {
     /// In US dollars.
     Usd(Usd),
     /// In tokens.
     Tokens(u64),
+}
+
+#[derive(Serialize, Deserialize)]
+struct LimitFields {
+    limit_usd: Option<Usd>,
+    limit_tokens: Option<u64>,
+}
+
+impl TryFrom<LimitFields> for Limit {
+    type Error = BudgetError;
+
+    fn try_from(fields: LimitFields) -> Result<Self, BudgetError> {
+        match (fields.limit_usd, fields.limit_tokens) {
+            (Some(usd), None) => Ok(Self::Usd(usd)),
+            (None, Some(tokens)) => Ok(Self::Tokens(tokens)),
+            _ => Err(BudgetError {
+                field: "limit_usd",
+                reason: "give one of limit_usd and limit_tokens".to_owned(),
+            }),
+        }
+    }
+}
+
+impl From<Limit> for LimitFields {
+    fn from(limit: Limit) -> Self {
+        match limit {
+            Limit::Usd(usd) => Self { limit_usd: Some(usd), limit_tokens: None },
+            Limit::Tokens(tokens) => Self { limit_usd: None, limit_tokens: Some(tokens) },
+        }
+    }
 }
 
 impl Limit {
@@ -118,7 +150,7 @@ impl Limit {
 
 /// A budget that a field makes unusable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("budget, `{field}`: {reason}")]
+#[error("`{field}`: {reason}")]
 pub struct BudgetError {
     /// Which field.
     pub field: &'static str,
@@ -134,6 +166,7 @@ pub struct BudgetSpec {
     /// What it limits.
     pub scope: BudgetScope,
     /// How much.
+    #[serde(flatten)]
     pub limit: Limit,
     /// Per what.
     pub period: Period,
@@ -161,6 +194,60 @@ impl BudgetSpec {
             Limit::Usd(usd) if usd.percent(MAX_PERCENT).is_err() => bad("limit_usd", "is above 10^11"),
             _ => Ok(self),
         }
+    }
+}
+
+/// A budget as an operator writes it, in a request, a file or on the command line, before it is checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetForm {
+    /// `org`, `team:NAME`, `agent:NAME`, `task:NAME` or `model:NAME`.
+    pub scope: String,
+    /// The limit in US dollars, as a decimal string.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_usd: Option<String>,
+    /// The limit in tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_tokens: Option<u64>,
+    /// `hour`, `day`, `week` or `month`.
+    pub period: String,
+    /// An IANA time zone; UTC if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
+    /// Percentages of the limit; [`DEFAULT_THRESHOLDS`] if they are left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thresholds: Option<Vec<u32>>,
+}
+
+impl BudgetForm {
+    /// Checks every field; the error names the one that is wrong.
+    pub fn spec(&self, name: &str) -> Result<BudgetSpec, BudgetError> {
+        let bad = |field, reason: String| BudgetError { field, reason };
+        let limit_usd = self.limit_usd.as_deref().map(str::parse).transpose();
+        let fields = LimitFields {
+            limit_usd: limit_usd.map_err(|e: crate::money::MoneyError| bad("limit_usd", e.to_string()))?,
+            limit_tokens: self.limit_tokens,
+        };
+        let period = match self.period.as_str() {
+            "hour" => Period::Hour,
+            "day" => Period::Day,
+            "week" => Period::Week,
+            "month" => Period::Month,
+            other => return Err(bad("period", format!("{other:?} is none of hour, day, week, month"))),
+        };
+        let timezone = match &self.timezone {
+            Some(zone) => Zone::parse(zone).map_err(|e| bad("timezone", e.to_string()))?,
+            None => Zone::utc(),
+        };
+        let spec = BudgetSpec {
+            name: BudgetName::parse(name).map_err(|e| bad("name", e.to_string()))?,
+            scope: self.scope.parse()?,
+            limit: fields.try_into()?,
+            period,
+            timezone,
+            thresholds: self.thresholds.clone().unwrap_or_else(|| DEFAULT_THRESHOLDS.to_vec()),
+        };
+        spec.checked()
     }
 }
 

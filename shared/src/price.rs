@@ -128,12 +128,14 @@ struct Dated {
     price: Arc<AppliedPrice>,
 }
 
+/// Model name to (provider, dated prices in ascending order).
+type ByModel = HashMap<String, Vec<(String, Arc<[Dated]>)>>;
+
 /// Unit prices by provider and model, with the date from which each holds.
 #[derive(Debug)]
 pub struct PriceBook {
     version: String,
-    /// Model name to (provider, dated prices in ascending order).
-    models: HashMap<String, Vec<(String, Arc<[Dated]>)>>,
+    models: ByModel,
     fallback: Option<Arc<AppliedPrice>>,
 }
 
@@ -149,7 +151,7 @@ impl PriceBook {
     /// Reads a book.
     pub fn from_json(json: &str) -> Result<Self, PriceBookError> {
         let file: BookFile = serde_json::from_str(json)?;
-        let mut models: HashMap<String, Vec<(String, Arc<[Dated]>)>> = HashMap::new();
+        let mut models = ByModel::new();
         for entry in file.models {
             let mut dated = entry
                 .prices

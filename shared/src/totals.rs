@@ -177,7 +177,6 @@ fn is_zero(n: &i64) -> bool {
     *n == 0
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
 fn is_zero128(n: &i128) -> bool {
     *n == 0
 }

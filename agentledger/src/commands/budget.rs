@@ -1,10 +1,10 @@
 //! `agentledger budget set`, `list` and `rm`.
 
 use http::Method;
-use query::{BudgetLine, BudgetReport};
+use query::BudgetReport;
+use shared::budget::{Budget, BudgetForm, Limit};
 
-use super::{cell, read};
-use crate::budgets::BudgetForm;
+use super::read;
 use crate::cli::{BudgetArgs, BudgetCommand, BudgetSetArgs};
 use crate::output::{Grid, number, print, say, text};
 use crate::source::{Misuse, Source, escape};
@@ -35,11 +35,11 @@ fn set(args: &BudgetSetArgs) -> anyhow::Result<()> {
         thresholds: (!args.thresholds.is_empty()).then(|| args.thresholds.clone()),
     };
     // Checked here too, so that a mistake is told apart from a server that refuses.
-    form.spec(&args.name).map_err(Misuse)?;
+    form.spec(&args.name).map_err(|e| Misuse(e.to_string()))?;
     let body = serde_json::to_string(&form)?;
     let answer = Source::open(&args.ledger)?.send(Method::PUT, &path(&args.name), "", Some(body))?;
-    let budget: BudgetLine = read(&answer)?;
-    say(&format!("budget {} is set (version {})\n", budget.name, budget.version))
+    let budget: Budget = read(&answer)?;
+    say(&format!("budget {} is set (version {})\n", budget.spec.name, budget.version))
 }
 
 fn path(name: &str) -> String {
@@ -48,14 +48,19 @@ fn path(name: &str) -> String {
 
 fn grid(report: &BudgetReport) -> Grid {
     let rows = report.budgets.iter().map(|budget| {
-        let thresholds: Vec<_> = budget.thresholds.iter().map(ToString::to_string).collect();
+        let spec = &budget.spec;
+        let (usd, tokens) = match spec.limit {
+            Limit::Usd(usd) => (usd.to_string(), String::new()),
+            Limit::Tokens(tokens) => (String::new(), tokens.to_string()),
+        };
+        let thresholds: Vec<_> = spec.thresholds.iter().map(ToString::to_string).collect();
         vec![
-            budget.name.to_string(),
-            budget.scope.to_string(),
-            cell(budget.limit_usd.as_ref()),
-            cell(budget.limit_tokens.as_ref()),
-            budget.period.to_string(),
-            budget.timezone.name().to_owned(),
+            spec.name.to_string(),
+            spec.scope.to_string(),
+            usd,
+            tokens,
+            spec.period.to_string(),
+            spec.timezone.name().to_owned(),
             thresholds.join(" "),
             budget.version.to_string(),
         ]

@@ -9,42 +9,28 @@ use axum::extract::Request;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use edge::{MAX_BODY_BYTES, Problem};
 use http::{HeaderValue, StatusCode, header};
 use percent_encoding::percent_decode_str;
 
-/// The largest body of a request.
-pub(super) const MAX_BODY: usize = 1 << 20;
-
-/// A request that is not passed on.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    pub(super) status: StatusCode,
-    pub(super) code: &'static str,
-    pub(super) detail: String,
-}
-
 /// Reads a request to its end.
-pub(super) async fn request(request: Request, id: &str) -> Result<ApiGatewayV2httpRequest, Refusal> {
-    let too_large = || Refusal {
-        status: StatusCode::PAYLOAD_TOO_LARGE,
-        code: "body_too_large",
-        detail: format!("the body is larger than {MAX_BODY} bytes; send fewer events at a time"),
+pub(super) async fn request(request: Request, id: &str) -> Result<ApiGatewayV2httpRequest, Problem> {
+    let too_large = || {
+        let detail = format!("the body is larger than {MAX_BODY_BYTES} bytes; send fewer events at a time");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
     };
     let (parts, body) = request.into_parts();
     let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > MAX_BODY as u64) {
+    if length.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
         return Err(too_large());
     }
-    let bytes = match to_bytes(body, MAX_BODY).await {
+    let bytes = match to_bytes(body, MAX_BODY_BYTES).await {
         Ok(bytes) => bytes,
         // With a length that fits, only the connection can fail.
         Err(_) if length.is_none() => return Err(too_large()),
         Err(error) => {
-            return Err(Refusal {
-                status: StatusCode::BAD_REQUEST,
-                code: "body_incomplete",
-                detail: format!("the body did not arrive: {error}"),
-            });
+            let detail = format!("the body did not arrive: {error}");
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "body_incomplete", detail));
         }
     };
     let mut event = ApiGatewayV2httpRequest::default();

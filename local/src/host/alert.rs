@@ -22,11 +22,16 @@ use crate::mapping::{Item, Mapping, Source, SourceConfig, SourceError};
 const KEYS: u64 = 1_000;
 const _: () = assert!((MAX_COMMIT_ITEMS as u64) < KEYS);
 
+/// Held while alerts are delivered. The sweep looks for what is undelivered, and would deliver once more what
+/// the consumer is just delivering: harmless, but finance reads each alert.
+pub(super) type Turn = Arc<tokio::sync::Mutex<()>>;
+
 /// Starts the consumer of the change feed.
 pub(super) fn start<N: Notifier + 'static, C: Clock + 'static>(
     alerter: &Arc<Alerter<Arc<SqliteLedger>, N, C>>,
     ledger: &Arc<SqliteLedger>,
     config: &SourceConfig,
+    turn: &Turn,
     stop: watch::Receiver<bool>,
 ) -> Result<(Progress, JoinHandle<()>), StartError> {
     let name = "changes".to_owned();
@@ -35,11 +40,12 @@ pub(super) fn start<N: Notifier + 'static, C: Clock + 'static>(
         Position { ledger: Arc::clone(ledger), source: name.clone(), progress: progress.clone(), trim: true };
     let source = Feed { ledger: Arc::clone(ledger), changed: ledger.watch_changes() };
     let mapping = Mapping { source, checkpoints, config: config.clone(), name, stop };
-    let alerter = Arc::clone(alerter);
+    let (alerter, turn) = (Arc::clone(alerter), Arc::clone(turn));
     let invoke = move |changes: &[Change]| {
         let event = stream_event(changes);
-        let alerter = Arc::clone(&alerter);
+        let (alerter, turn) = (Arc::clone(&alerter), Arc::clone(&turn));
         async move {
+            let _turn = turn.lock().await;
             let response = alerter.handle(event).await;
             let failed = response.batch_item_failures.into_iter().filter_map(|f| f.item_identifier);
             failed.map(|number| number.parse::<u64>().unwrap_or(0) / KEYS).collect()

@@ -12,6 +12,7 @@ use shared::ledger::RecordStore;
 use shared::notifier::Notifier;
 use tokio::sync::watch;
 
+use super::alert::Turn;
 use super::shard::{Progress, spawn};
 use crate::ledger::SqliteLedger;
 use crate::stream::StreamLog;
@@ -19,6 +20,7 @@ use crate::stream::StreamLog;
 /// The scheduled work, moved into its thread.
 pub(super) struct Upkeep<N, C> {
     pub(super) alerter: Arc<Alerter<Arc<SqliteLedger>, N, C>>,
+    pub(super) turn: Turn,
     pub(super) ledger: Arc<SqliteLedger>,
     pub(super) stream: StreamLog,
     pub(super) ingest: Arc<Ingest<StreamLog, C>>,
@@ -50,9 +52,11 @@ impl<N: Notifier + 'static, C: Clock + Clone + 'static> Upkeep<N, C> {
     }
 
     async fn round(&self) {
+        let turn = self.turn.lock().await;
         if let Err(error) = self.alerter.sweep().await {
             tracing::warn!(%error, "budgets were not swept; they will be in the next round");
         }
+        drop(turn);
         if let Err(error) = self.ledger.close_before(self.oldest()).await {
             tracing::warn!(%error, "the watermark of late events was not stored");
         }

@@ -124,7 +124,7 @@ impl RecordStore for SqliteLedger {
     }
 
     async fn closed_before(&self) -> Result<Option<Timestamp>, LedgerError> {
-        self.read(|db| Ok(closed_before(db)?))
+        self.read(closed_before)
     }
 
     async fn close_before(&self, at: Timestamp) -> Result<(), LedgerError> {

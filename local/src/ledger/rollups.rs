@@ -1,5 +1,7 @@
 //! Partial sums by lane, added up on reading.
 
+use std::fmt::Write;
+
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use shared::ledger::{LedgerError, RollupQuery, RollupRow, RollupStore};
@@ -102,7 +104,8 @@ fn select(db: &Connection, query: &RollupQuery, from: i64, to: i64) -> Result<Ve
     for (column, name) in [("a", &query.a), ("b", &query.b)] {
         if let Some(name) = name {
             values.push(Value::Text(name.clone()));
-            sql.push_str(&format!(" AND {column} = ?{}", values.len()));
+            // Writing to a String cannot fail.
+            let _ = write!(sql, " AND {column} = ?{}", values.len());
         }
     }
     if query.a.is_none()

@@ -78,8 +78,7 @@ fn scan(segment: &mut Segment, disk: &dyn Disk) -> Result<(), StreamOpenError> {
                 segment.last_arrival_ms = Some(record.arrival_ms);
                 cursor.advance(len);
             }
-            Ok(Some(_)) | Err(StreamReadError::Damaged { .. }) => break,
-            Ok(None) => break,
+            Ok(_) | Err(StreamReadError::Damaged { .. }) => break,
             Err(error) => return Err(error.into()),
         }
     }

@@ -1,0 +1,104 @@
+//! Errors as `application/problem+json` (RFC 9457).
+
+use aws_lambda_events::apigw::ApiGatewayV2httpResponse;
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::answer;
+
+/// One thing that is wrong with one event, or with the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// The event's index in the submission; none for the request as a whole.
+    pub index: Option<usize>,
+    /// Which field or header.
+    pub field: String,
+    /// What is wrong and what would be accepted.
+    pub reason: String,
+}
+
+impl Fault {
+    /// A fault of the request as a whole.
+    pub fn of_request(field: &str, reason: impl Into<String>) -> Self {
+        Self { index: None, field: field.to_owned(), reason: reason.into() }
+    }
+}
+
+/// A request that was not done, and why.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// What kind of failure.
+    pub status: StatusCode,
+    /// Stable, for programs.
+    pub code: &'static str,
+    /// What was wrong and what to do, for people.
+    pub detail: String,
+    /// What exactly was wrong.
+    pub faults: Vec<Fault>,
+    /// The methods that would be accepted, for a 405.
+    pub allow: Option<&'static str>,
+    /// Further members.
+    pub extra: Map<String, Value>,
+}
+
+#[derive(Serialize)]
+struct Members<'a> {
+    r#type: String,
+    title: String,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
+    errors: &'a [Fault],
+    #[serde(flatten)]
+    extra: &'a Map<String, Value>,
+}
+
+impl Problem {
+    /// A problem with nothing but its words.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        let (faults, extra) = (Vec::new(), Map::new());
+        Self { status, code, detail: detail.into(), faults, allow: None, extra }
+    }
+
+    /// A path that is not there.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", detail)
+    }
+
+    /// A method that a path does not take.
+    pub fn method_not_allowed(allow: &'static str, detail: impl Into<String>) -> Self {
+        let problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
+        Self { allow: Some(allow), ..problem }
+    }
+
+    /// The answer that says so.
+    pub fn response(&self, request_id: Option<&str>) -> ApiGatewayV2httpResponse {
+        let members = Members {
+            r#type: format!("urn:agentledger:error:{}", self.code),
+            title: self.code.replace('_', " "),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            request_id,
+            errors: &self.faults,
+            extra: &self.extra,
+        };
+        // Strings and numbers always serialise.
+        let body = serde_json::to_string(&members).unwrap_or_default();
+        let mut response = answer(self.status, "application/problem+json", body);
+        if let Some(id) = request_id.and_then(|id| HeaderValue::from_str(id).ok()) {
+            response.headers.insert("x-request-id", id);
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE || self.status == StatusCode::TOO_MANY_REQUESTS {
+            response.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Some(allow) = self.allow {
+            response.headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        response
+    }
+}
