@@ -4,6 +4,8 @@
 //! change readable from the old form, or give the form a new version and keep reading this one. A file for a
 //! new form is written by `AGENTLEDGER_FREEZE=1 cargo test -p shared --test frozen`, which never overwrites.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::fs;

@@ -126,3 +126,73 @@ pub(super) fn spawn<F: Future<Output = ()>>(
 fn now_ms() -> i64 {
     crate::stream::system_now_ms()()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::mapping::{Item, SourceConfig};
+
+    #[derive(Clone)]
+    struct One;
+
+    impl Item for One {
+        fn seq(&self) -> u64 {
+            1
+        }
+
+        fn arrival_ms(&self) -> i64 {
+            0
+        }
+    }
+
+    /// One record, and then the end.
+    struct Single;
+
+    impl Source for Single {
+        type Item = One;
+
+        fn read(&mut self, after: u64, _: usize, _: usize) -> Result<Vec<One>, SourceError> {
+            Ok(if after == 0 { vec![One] } else { Vec::new() })
+        }
+
+        async fn ready(&mut self, after: u64) -> bool {
+            after == 0
+        }
+    }
+
+    #[test]
+    fn a_handler_that_panics_is_invoked_again() {
+        let ledger = Arc::new(SqliteLedger::in_memory().unwrap());
+        let progress = Progress::new("test".to_owned());
+        let (_keep, stop) = watch::channel(false);
+        let mapping = Mapping {
+            source: Single,
+            checkpoints: Position {
+                ledger: Arc::clone(&ledger),
+                source: "test".to_owned(),
+                progress: progress.clone(),
+                trim: false,
+            },
+            config: SourceConfig { backoff_min: std::time::Duration::ZERO, ..SourceConfig::default() },
+            name: "test".to_owned(),
+            stop,
+        };
+        let invocations = Arc::new(AtomicU32::new(0));
+        let seen = Arc::clone(&invocations);
+        let consumer = consume(mapping, move |_| {
+            let n = seen.fetch_add(1, Ordering::Relaxed);
+            async move {
+                assert!(n > 1, "as the test wants");
+                Vec::new()
+            }
+        });
+        consumer.unwrap().join().unwrap();
+        assert_eq!(invocations.load(Ordering::Relaxed), 3);
+        assert_eq!((progress.consumed(), ledger.checkpoint("test").unwrap()), (1, 1));
+        assert_eq!(progress.lag(1).trouble, None);
+    }
+}
