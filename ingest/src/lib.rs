@@ -9,6 +9,8 @@ mod parse;
 mod problem;
 mod put;
 mod seal;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;

@@ -33,9 +33,9 @@ fn a_day_of_traffic_and_restarts_gives_each_alert_once() {
         let time = format!("2026-03-08T{:02}:{:02}:00Z", n / 2, n % 2 * 30);
         let call = half_a_dollar(&format!("call-{n}"), &time);
         world.clock.advance(1800);
-        world.post(None, json!([call]));
+        world.post(None, &json!([call]));
         // A client that did not get its receipt sends again.
-        world.post(Some(&format!("again-{n}")), json!([call]));
+        world.post(Some(&format!("again-{n}")), &json!([call]));
         match n % 6 {
             // With and without having evaluated what was accepted.
             0 => world.restart(),
@@ -62,7 +62,7 @@ fn a_day_of_traffic_and_restarts_gives_each_alert_once() {
     // Back to $9.50: below 100%, still above 80%.
     let voids: Vec<_> =
         (0..28).map(|n| json!({"type": "void", "id": format!("void-{n}"), "agent_id": "researcher-7", "corrects": format!("call-{n}")})).collect();
-    world.post(None, json!(voids));
+    world.post(None, &json!(voids));
     world.settle();
     world.restart();
     world.settle();
@@ -70,7 +70,7 @@ fn a_day_of_traffic_and_restarts_gives_each_alert_once() {
     assert_eq!(world.mailbox.alerts()[3].spend_usd.unwrap().to_string(), "9.5");
 
     // And above again: a new episode.
-    world.post(None, json!([half_a_dollar("more", "2026-03-08T23:15:00Z")]));
+    world.post(None, &json!([half_a_dollar("more", "2026-03-08T23:15:00Z")]));
     world.settle();
     assert_eq!(world.mailbox.ids()[4..], ["daily.v1.20260308T000000Z.100.2"]);
     world.restart();
@@ -109,7 +109,7 @@ fn days_start_at_local_midnight_in_every_zone() {
         .enumerate()
         .map(|(n, (_, time, ..))| json!({"agent_id": format!("a{n}"), "time": time, "usage": {"input": 1_000_000}}))
         .collect();
-    world.post(Some("all"), json!(calls));
+    world.post(Some("all"), &json!(calls));
     world.settle();
     let alerts = world.mailbox.alerts();
     assert_eq!(alerts.len(), cases.len());
@@ -130,10 +130,10 @@ fn spend_beside_midnight_counts_only_in_its_own_day() {
     world.set_budget("b", &daily("org", "1", &[100], "America/New_York"));
     // $0.60 in the last second of a day of 25 hours and $0.60 in the first of the next: neither reaches $1.
     let call = |time: &str| json!({"agent_id": "a", "time": time, "usage": {"input": 600_000}});
-    world.post(Some("k1"), json!([call("2025-11-03T04:59:59.999Z"), call("2025-11-03T05:00:00Z")]));
+    world.post(Some("k1"), &json!([call("2025-11-03T04:59:59.999Z"), call("2025-11-03T05:00:00Z")]));
     world.settle();
     assert_eq!(world.mailbox.ids(), Vec::<String>::new());
-    world.post(Some("k2"), json!([call("2025-11-02T04:00:00Z")]));
+    world.post(Some("k2"), &json!([call("2025-11-02T04:00:00Z")]));
     world.settle();
     assert_eq!(world.mailbox.ids(), ["b.v1.20251102T040000Z.100.1"]);
 }
@@ -142,7 +142,7 @@ fn spend_beside_midnight_counts_only_in_its_own_day() {
 fn a_budget_changed_within_its_period_is_evaluated_at_once() {
     let world = World::new();
     let now = "2026-03-07T12:00:00Z";
-    world.post(Some("k"), json!([{"agent_id": "a", "time": now, "usage": {"input": 3_000_000}}]));
+    world.post(Some("k"), &json!([{"agent_id": "a", "time": now, "usage": {"input": 3_000_000}}]));
     world.settle();
     world.set_budget("b", &daily("org", "10", &[100], "UTC"));
     world.settle();

@@ -31,7 +31,7 @@ fn call(n: u32) -> serde_json::Value {
 fn a_restart_goes_on_where_it_stopped() {
     let mut world = World::new();
     for n in 0..20 {
-        world.post(Some(&format!("k{n}")), call(n));
+        world.post(Some(&format!("k{n}")), &call(n));
         if n % 5 == 0 {
             world.restart();
         }
@@ -53,7 +53,7 @@ fn a_directory_has_one_holder() {
 #[test]
 fn poison_is_put_aside_and_holds_nothing_up() {
     let mut world = World::new();
-    world.post(Some("before"), call(1));
+    world.post(Some("before"), &call(1));
     world.settle();
     world.stop();
     let stream = StreamLog::open(&world.path().join("stream"), &StreamOptions::default()).unwrap();
@@ -68,7 +68,7 @@ fn poison_is_put_aside_and_holds_nothing_up() {
     }
     drop(stream);
     world.restart();
-    world.post(Some("after"), call(2));
+    world.post(Some("after"), &call(2));
     world.settle();
     assert_eq!(tokens(&world), 2);
     let aside = world.block_on(world.pipeline().ledger().quarantined(10)).unwrap();
@@ -82,13 +82,13 @@ fn poison_is_put_aside_and_holds_nothing_up() {
 fn a_stream_made_anew_is_read_from_its_beginning() {
     let mut world = World::new();
     for n in 0..5 {
-        world.post(Some(&format!("k{n}")), call(n));
+        world.post(Some(&format!("k{n}")), &call(n));
     }
     world.settle();
     world.stop();
     std::fs::remove_dir_all(world.path().join("stream")).unwrap();
     world.restart();
-    world.post(Some("k5"), call(5));
+    world.post(Some("k5"), &call(5));
     world.settle();
     assert_eq!(tokens(&world), 6);
 }

@@ -91,7 +91,7 @@ impl World {
     }
 
     /// Sends one submission and answers its receipt.
-    pub(crate) fn post(&self, key: Option<&str>, events: Value) -> Value {
+    pub(crate) fn post(&self, key: Option<&str>, events: &Value) -> Value {
         let mut request = ApiGatewayV2httpRequest::default();
         request.raw_path = Some("/v1/usage".to_owned());
         request.request_context.http.method = Method::POST;
