@@ -14,7 +14,7 @@ scripts/crash-test.sh 30
 corpus=${AGENTLEDGER_CORPUS:-../shared/corpus}
 if [ -d "$corpus" ]; then
     echo "-- extraction against recorded responses"
-    AGENTLEDGER_CORPUS=$(realpath "$corpus") cargo test --locked -p shared -- --ignored
+    AGENTLEDGER_CORPUS=$(realpath "$corpus") cargo test --locked -p shared --test corpus -- --ignored --nocapture
 else
     echo "-- extraction against recorded responses: there are none here"
 fi

@@ -71,7 +71,7 @@ pub(crate) fn submission(
     };
     let mut drafts = Vec::new();
     let mut ignored = 0;
-    let mut take = |draft: Result<(Draft, usize), Vec<Fault>>| match draft {
+    let mut take = |read: Result<(Draft, usize), Vec<Fault>>| match read {
         Ok((draft, unknown)) => {
             drafts.push(draft);
             ignored += unknown;
@@ -99,10 +99,13 @@ pub(crate) fn submission(
         }
         None => {
             let hints = Hints { provider: defaults.provider };
-            take(match extract::recognise(&body, hints) {
-                Some(family) => response(family, &body, &defaults),
-                None => one(&body, 0, &defaults),
-            });
+            match extract::recognise(&body, hints) {
+                Some(family) => match response(family, &body, &defaults) {
+                    Ok(calls) => drafts.extend(calls),
+                    Err(more) => faults.extend(more),
+                },
+                None => take(one(&body, 0, &defaults)),
+            }
         }
     }
     if faults.is_empty() { Ok(Submission { key, drafts, ignored }) } else { Err(invalid(faults)) }
@@ -130,12 +133,12 @@ fn header<T>(
     parsed.map_err(|reason| faults.push(Fault::of_request(name, reason))).ok()
 }
 
-/// A provider's own response, by the headers alone.
+/// A provider's own response, by the headers alone: an event for each model that took part.
 fn response(
     family: &dyn extract::Extractor,
     body: &Value,
     defaults: &Defaults<'_>,
-) -> Result<(Draft, usize), Vec<Fault>> {
+) -> Result<Vec<Draft>, Vec<Fault>> {
     let fault = |field: &str, reason: String| vec![Fault { index: Some(0), field: field.to_owned(), reason }];
     let Some(agent) = defaults.agent.clone() else {
         return Err(fault("agent_id", NO_AGENT.to_owned()));
@@ -143,13 +146,16 @@ fn response(
     let found = family
         .extract(body, Hints { provider: defaults.provider })
         .map_err(|e| fault("usage", format!("of this {} response cannot be read: {e}", family.name())))?;
-    let mut event = UsageEvent::new(server_time(defaults.now), found.usage);
-    event.time_assigned = true;
-    event.provider = Some(found.provider);
-    event.model = found.model;
-    event.service_tier = found.service_tier;
-    apply(&mut event, defaults);
-    Ok((Draft { agent, id: None, body: Body::Usage(event) }, 0))
+    let draft = |found: extract::Extraction| {
+        let mut event = UsageEvent::new(server_time(defaults.now), found.usage);
+        event.time_assigned = true;
+        event.provider = Some(found.provider);
+        event.model = found.model;
+        event.service_tier = found.service_tier;
+        apply(&mut event, defaults);
+        Draft { agent: agent.clone(), id: None, body: Body::Usage(event) }
+    };
+    Ok(found.into_iter().map(draft).collect())
 }
 
 const NO_AGENT: &str = "is missing; name the agent in the header x-agent-id or in the event";

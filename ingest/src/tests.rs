@@ -168,6 +168,20 @@ async fn every_shape_of_a_body_becomes_the_same_kind_of_event() {
 }
 
 #[tokio::test]
+async fn a_response_of_two_models_is_an_event_for_each() {
+    let world = World::sound();
+    let body = json!({"type": "message", "role": "assistant", "model": "claude-sonnet-4-6", "usage": {
+        "input_tokens": 10, "output_tokens": 5, "iterations": [
+            {"type": "message", "input_tokens": 10, "output_tokens": 5},
+            {"type": "advisor_message", "model": "claude-opus-4-8", "input_tokens": 70, "output_tokens": 7}]}});
+    let (_, receipt) = world.post(&[("x-agent-id", "a"), ("idempotency-key", "k")], &body).await;
+    assert_eq!((&receipt["accepted"], &receipt["event_ids"]), (&json!(2), &json!(["k#0", "k#1"])));
+    let calls = world.calls();
+    let advice = &calls[1].1;
+    assert_eq!((advice.model.as_ref().unwrap().as_str(), advice.usage.tokens()), ("claude-opus-4-8", 77));
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_named_by_event_and_field() {
     let world = World::sound();
     let key = ("idempotency-key", "k");

@@ -70,8 +70,9 @@ pub trait Extractor: Sync {
     /// Whether a body is of this family. Exact: a body that two families could claim is left to the hint.
     fn recognises(&self, body: &Value, hints: Hints<'_>) -> bool;
 
-    /// Reads the usage of a body that it recognises.
-    fn extract(&self, body: &Value, hints: Hints<'_>) -> Result<Extraction, ExtractError>;
+    /// Reads the usage of a body that it recognises: that of the model that answered, and then that of each
+    /// other model that took part.
+    fn extract(&self, body: &Value, hints: Hints<'_>) -> Result<Vec<Extraction>, ExtractError>;
 }
 
 /// Every family, in the order in which they are asked.

@@ -1,9 +1,13 @@
 //! Anthropic's counting rule: cache reads and writes stand beside `input_tokens`, not inside.
 //!
 //! `cache_creation_input_tokens` is split by lifetime in `cache_creation`; what the split leaves out was
-//! written for five minutes, the default. `output_tokens` contains thinking, which is not counted apart.
-//! Source: <https://docs.claude.com/en/docs/build-with-claude/prompt-caching>,
-//! <https://docs.claude.com/en/api/messages>.
+//! written for five minutes, the default. `output_tokens` contains thinking, which newer models also state in
+//! `output_tokens_details`. Where there are `iterations`, they are what is billed: the counts at the top leave
+//! compaction out, and an iteration with a `model` of its own (an advisor) is billed as that model's.
+//! Source: <https://platform.claude.com/docs/en/build-with-claude/prompt-caching>,
+//! <https://platform.claude.com/docs/en/api/messages>,
+//! <https://platform.claude.com/docs/en/build-with-claude/compaction-threshold>,
+//! <https://platform.claude.com/docs/en/agents-and-tools/tool-use/advisor-tool>.
 
 use serde_json::Value;
 
@@ -27,41 +31,68 @@ impl Extractor for Messages {
             || (hints.provider == Some("anthropic") && usage.get("input_tokens").is_some())
     }
 
-    fn extract(&self, body: &Value, hints: Hints<'_>) -> Result<Extraction, ExtractError> {
+    fn extract(&self, body: &Value, hints: Hints<'_>) -> Result<Vec<Extraction>, ExtractError> {
         let usage = &body["usage"];
         if !usage.is_object() {
             return Err(ExtractError::NoUsage);
         }
-        let written = count(usage, "cache_creation_input_tokens")?;
-        let split = &usage["cache_creation"];
-        let short = count(split, "ephemeral_5m_input_tokens")?;
-        let long = count(split, "ephemeral_1h_input_tokens")?;
-        // Streams state the split only at their start, so it can be smaller than the total; never larger.
-        let unsplit = match written.checked_sub(short.saturating_add(long)) {
-            Some(unsplit) => unsplit,
-            None if usage["cache_creation_input_tokens"].is_null() => 0,
-            None => {
-                return Err(ExtractError::PartAboveWhole {
-                    part: "cache_creation",
-                    whole: "cache_creation_input_tokens",
-                });
-            }
+        let iterations = usage["iterations"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let (own, others): (Vec<&Value>, Vec<&Value>) =
+            iterations.iter().partition(|iteration| iteration["model"].is_null());
+        let own = if own.is_empty() { vec![usage] } else { own };
+        let own = own.into_iter().map(counts).collect::<Result<Vec<_>, _>>()?.concat();
+        let thinking = count(&usage["output_tokens_details"], "thinking_tokens")?;
+        let (provider, service_tier) = (provider(hints, "anthropic")?, tier(&usage["service_tier"])?);
+        let extraction = |model, usage| Extraction {
+            provider: provider.clone(),
+            model,
+            service_tier: service_tier.clone(),
+            usage,
         };
-        let counts = Usage::new([
-            (Bucket::Input, count(usage, "input_tokens")?),
-            (Bucket::CacheRead, count(usage, "cache_read_input_tokens")?),
-            (Bucket::CacheWrite5m, short.saturating_add(unsplit)),
-            (Bucket::CacheWrite1h, long),
-            (Bucket::Output, count(usage, "output_tokens")?),
-            (Bucket::WebSearches, count(&usage["server_tool_use"], "web_search_requests")?),
-        ])?;
-        Ok(Extraction {
-            provider: provider(hints, "anthropic")?,
-            model: model(body)?,
-            service_tier: tier(&usage["service_tier"])?,
-            usage: counts,
-        })
+        let searches = count(&usage["server_tool_use"], "web_search_requests")?;
+        let all = Usage::new(own.into_iter().chain([(Bucket::WebSearches, searches)]))?;
+        let mut found = vec![extraction(model(body)?, think(&all, thinking)?)];
+        for other in others {
+            found.push(extraction(model(other)?, Usage::new(counts(other)?)?));
+        }
+        Ok(found)
     }
+}
+
+/// The tokens of a response, or of one of its iterations.
+fn counts(usage: &Value) -> Result<Vec<(Bucket, u64)>, ExtractError> {
+    let written = count(usage, "cache_creation_input_tokens")?;
+    let split = &usage["cache_creation"];
+    let short = count(split, "ephemeral_5m_input_tokens")?;
+    let long = count(split, "ephemeral_1h_input_tokens")?;
+    // Streams state the split only at their start, so it can be smaller than the total; never larger.
+    let unsplit = match written.checked_sub(short.saturating_add(long)) {
+        Some(unsplit) => unsplit,
+        None if usage["cache_creation_input_tokens"].is_null() => 0,
+        None => {
+            return Err(ExtractError::PartAboveWhole {
+                part: "cache_creation",
+                whole: "cache_creation_input_tokens",
+            });
+        }
+    };
+    Ok(vec![
+        (Bucket::Input, count(usage, "input_tokens")?),
+        (Bucket::CacheRead, count(usage, "cache_read_input_tokens")?),
+        (Bucket::CacheWrite5m, short.saturating_add(unsplit)),
+        (Bucket::CacheWrite1h, long),
+        (Bucket::Output, count(usage, "output_tokens")?),
+    ])
+}
+
+/// Takes thinking out of the output that contains it.
+fn think(usage: &Usage, thinking: u64) -> Result<Usage, ExtractError> {
+    let visible = usage
+        .get(Bucket::Output)
+        .checked_sub(thinking)
+        .ok_or(ExtractError::PartAboveWhole { part: "thinking_tokens", whole: "output_tokens" })?;
+    let rest = usage.iter().filter(|(bucket, _)| *bucket != Bucket::Output);
+    Ok(Usage::new(rest.chain([(Bucket::Output, visible), (Bucket::Reasoning, thinking)]))?)
 }
 
 #[cfg(test)]
@@ -77,7 +108,7 @@ mod tests {
                 "cache_creation": {"ephemeral_5m_input_tokens": 100, "ephemeral_1h_input_tokens": 300},
                 "output_tokens": 50, "server_tool_use": {"web_search_requests": 2}, "service_tier": "standard"}});
         assert!(Messages.recognises(&body, Hints::default()));
-        let found = Messages.extract(&body, Hints::default()).unwrap();
+        let found = Messages.extract(&body, Hints::default()).unwrap().remove(0);
         let want = [
             (Bucket::Input, 10),
             (Bucket::CacheRead, 2000),
@@ -88,5 +119,35 @@ mod tests {
         ];
         assert_eq!(found.usage, Usage::new(want).unwrap());
         assert_eq!(found.usage.tokens(), 2560);
+    }
+
+    #[test]
+    fn iterations_are_what_is_billed_each_to_its_model() {
+        let iteration = |kind: &str, input: u64, output: u64| json!({"type": kind, "input_tokens": input, "output_tokens": output});
+        let mut advice = iteration("advisor_message", 2000, 40);
+        advice["model"] = json!("claude-opus-4-8");
+        let iterations = [iteration("compaction", 55_000, 125), advice, iteration("message", 220, 8)];
+        let body = json!({"type": "message", "role": "assistant", "model": "claude-sonnet-4-6",
+            "usage": {"input_tokens": 220, "output_tokens": 8, "output_tokens_details": {"thinking_tokens": 3},
+                "iterations": iterations}});
+        let found = Messages.extract(&body, Hints::default()).unwrap();
+        let shown: Vec<_> = found
+            .iter()
+            .map(|f| (f.model.as_ref().unwrap().as_str(), f.usage.get(Bucket::Input), f.usage.tokens()))
+            .collect();
+        assert_eq!(shown, [("claude-sonnet-4-6", 55_220, 55_353), ("claude-opus-4-8", 2000, 2040)]);
+        assert_eq!(found[0].usage.get(Bucket::Reasoning), 3);
+    }
+
+    #[test]
+    fn a_part_larger_than_its_whole_is_an_error() {
+        for usage in [
+            json!({"output_tokens": 2, "output_tokens_details": {"thinking_tokens": 3}}),
+            json!({"cache_creation_input_tokens": 1, "cache_creation": {"ephemeral_1h_input_tokens": 2}}),
+        ] {
+            let body = json!({"type": "message", "role": "assistant", "usage": usage});
+            let refused = Messages.extract(&body, Hints::default());
+            assert!(matches!(refused, Err(ExtractError::PartAboveWhole { .. })), "{refused:?}");
+        }
     }
 }
