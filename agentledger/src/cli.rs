@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Conflicts(ListArgs),
     /// List what could not be counted, with the reason.
     Quarantine(ListArgs),
+    /// List corrections that take no effect: of events that have not arrived, or of nothing.
+    Corrections(ListArgs),
     /// Set, list and remove budgets.
     Budget(BudgetArgs),
 }

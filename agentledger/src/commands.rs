@@ -5,7 +5,7 @@ mod lists;
 mod report;
 
 pub(crate) use budget::budget;
-pub(crate) use lists::{alerts, conflicts, events, quarantine};
+pub(crate) use lists::{alerts, conflicts, corrections, events, quarantine};
 pub(crate) use report::report;
 
 use anyhow::Context;

@@ -54,6 +54,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Alerts(args) => commands::alerts(&args),
         Command::Conflicts(args) => commands::conflicts(&args),
         Command::Quarantine(args) => commands::quarantine(&args),
+        Command::Corrections(args) => commands::corrections(&args),
         Command::Budget(args) => commands::budget(&args),
     }
 }

@@ -135,13 +135,21 @@ pub(crate) async fn serve(
 }
 
 async fn answer(routes: &Routes, request: Request) -> Response {
-    let activity = request.extensions().get::<ConnectInfo<Activity>>().map(|info| info.0.clone());
     let id = uuid::Uuid::now_v7().to_string();
-    let refuse = |problem: Problem| convert::response(problem.response(Some(&id)));
+    let mut response = route(routes, request, &id).await;
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert("x-request-id", id);
+    }
+    response
+}
+
+async fn route(routes: &Routes, request: Request, id: &str) -> Response {
+    let activity = request.extensions().get::<ConnectInfo<Activity>>().map(|info| info.0.clone());
+    let refuse = |problem: Problem| convert::response(problem.response(Some(id)));
     if let Err(reason) = guard::check(request.headers(), request.uri()) {
         return refuse(Problem::new(StatusCode::FORBIDDEN, "foreign_request", reason));
     }
-    let request = match convert::request(request, &id).await {
+    let request = match convert::request(request, id).await {
         Ok(request) => request,
         Err(problem) => {
             let mut response = refuse(problem);
@@ -155,7 +163,7 @@ async fn answer(routes: &Routes, request: Request) -> Response {
     let path = request.raw_path.clone().unwrap_or_default();
     let handler = match path.as_str() {
         "/healthz" if method == Method::GET || method == Method::HEAD => {
-            return convert::json((routes.health)());
+            return convert::response(edge::json((routes.health)()));
         }
         "/v1/usage" if method == Method::POST => &routes.ingest,
         "/healthz" | "/v1/usage" => {

@@ -217,6 +217,7 @@ fn a_directory_that_is_held_is_refused_with_a_way_out() {
     }
     up.post(CURL, &json!({"usage": {"total_tokens": 7}}));
     assert_eq!(up.terminate(), Some(0));
+    assert!(!dir.path().join("ledger.db-wal").exists(), "after a clean stop the ledger is one file");
     // What was accepted before the signal was counted, and can be read without a server.
     let output = run(&["report", "--by", "agent", "--format", "json", "--data", data]);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();

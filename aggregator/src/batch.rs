@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_lambda_events::kinesis::{KinesisEvent, KinesisEventRecord};
 use shared::clock::Clock;
 use shared::event::Body;
+use shared::hash::ContentHash;
 use shared::id::{AgentId, EventId, PART_EVENTS};
 use shared::ledger::RecordStore;
 use shared::metrics::{AgentDelta, BatchMetrics, Metrics};
@@ -90,7 +91,8 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                 },
                 Err(error) => error.to_string(),
             };
-            let id = format!("unreadable {position}");
+            // With its content: a stream made anew counts its positions from the beginning.
+            let id = format!("unreadable {position} {}", ContentHash::of_bytes(payload).as_str());
             let aside = Aside { id, position: &position, code: "unreadable", reason, payload };
             if let Err(error) = self.put_aside(aside, batch).await {
                 tracing::warn!(%error, position, "an unreadable record could not be put aside; it will come again");

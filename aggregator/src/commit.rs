@@ -257,8 +257,7 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                     content,
                     at: self.clock.now(),
                 };
-                self.ledger.put_conflict(conflict).await?;
-                batch.conflicts += 1;
+                batch.conflicts += u64::from(self.ledger.put_conflict(conflict).await?);
             }
             _ => batch.duplicates += 1,
         }

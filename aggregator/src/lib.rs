@@ -71,7 +71,8 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
             }
         };
         tracing::error!(position = aside.position, code = aside.code, reason = aside.reason, "put aside");
-        self.ledger
+        let is_new = self
+            .ledger
             .quarantine(Quarantined {
                 id: aside.id,
                 position: aside.position.to_owned(),
@@ -82,7 +83,7 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                 at: self.clock.now(),
             })
             .await?;
-        batch.quarantined += 1;
+        batch.quarantined += u64::from(is_new);
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! One budget in one period: read the state, then the totals, then move the state if nobody else did.
 
+use jiff::SignedDuration;
 use shared::alert::{Alert, Delivery, StateKey};
 use shared::budget::Budget;
 use shared::clock::Clock;
@@ -26,10 +27,12 @@ impl<L: RollupStore + BudgetStore + AlertStore, N: Notifier, C: Clock> Alerter<L
                 return self.deliver_pending(&key).await;
             }
             let top = contributors::top(&self.ledger, &spec.scope, spec.limit, period).await?;
-            let at = self.clock.now();
-            let alerts: Vec<Alert> = transitions
-                .into_iter()
-                .map(|transition| Alert::new(budget, period, transition, &totals, top.clone(), at))
+            let now = self.clock.now();
+            // A microsecond apart, so that lists and deliveries keep the order of the decision.
+            let at = |n| now.checked_add(SignedDuration::from_micros(n)).unwrap_or(now);
+            let alerts: Vec<Alert> = (0..)
+                .zip(transitions)
+                .map(|(n, transition)| Alert::new(budget, period, transition, &totals, top.clone(), at(n)))
                 .collect();
             if self.ledger.advance_alerts(&key, state.revision, &next, &alerts).await? {
                 return self.deliver_pending(&key).await;

@@ -127,7 +127,7 @@ impl<L: Ledger> RecordStore for Faulty<L> {
         self.call(self.inner.records(query)).await
     }
 
-    async fn put_conflict(&self, conflict: Conflict) -> Result<(), LedgerError> {
+    async fn put_conflict(&self, conflict: Conflict) -> Result<bool, LedgerError> {
         self.call(self.inner.put_conflict(conflict)).await
     }
 
@@ -135,7 +135,7 @@ impl<L: Ledger> RecordStore for Faulty<L> {
         self.call(self.inner.conflicts(limit)).await
     }
 
-    async fn quarantine(&self, item: Quarantined) -> Result<(), LedgerError> {
+    async fn quarantine(&self, item: Quarantined) -> Result<bool, LedgerError> {
         self.call(self.inner.quarantine(item)).await
     }
 

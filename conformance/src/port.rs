@@ -269,8 +269,9 @@ pub async fn aside<L: Ledger>(ledger: &L) -> Checked {
         content: "{}".to_owned(),
         at,
     };
-    ledger.put_conflict(conflict.clone()).await?;
-    ledger.put_conflict(Conflict { at: Timestamp::UNIX_EPOCH, ..conflict.clone() }).await?;
+    ensure(ledger.put_conflict(conflict.clone()).await?, "a conflict is new once")?;
+    let again = Conflict { at: Timestamp::UNIX_EPOCH, ..conflict.clone() };
+    ensure(!ledger.put_conflict(again).await?, "and then is not")?;
     ensure(ledger.conflicts(9).await? == vec![conflict], "a conflict is kept once, as first seen")?;
     let item = Quarantined {
         id: "unreadable 0:1".to_owned(),
@@ -281,8 +282,8 @@ pub async fn aside<L: Ledger>(ledger: &L) -> Checked {
         base64: true,
         at,
     };
-    ledger.quarantine(item.clone()).await?;
-    ledger.quarantine(item.clone()).await?;
+    ensure(ledger.quarantine(item.clone()).await?, "what is put aside is new once")?;
+    ensure(!ledger.quarantine(item.clone()).await?, "and then is not")?;
     ensure(ledger.quarantined(9).await? == vec![item], "what was put aside is kept once")?;
     ensure(ledger.closed_before().await?.is_none(), "nothing is closed at first")?;
     ledger.close_before(at).await?;
@@ -290,11 +291,22 @@ pub async fn aside<L: Ledger>(ledger: &L) -> Checked {
     ensure(ledger.closed_before().await? == Some(at), "the watermark never moves back")?;
     let mut waiting = record("a", "later", "2026-03-07T10:05:00Z", 1)?;
     waiting.data = RecordData::awaited();
+    waiting.data.corrections.entry(0).or_default().void(&EventId::parse("v")?);
     let write = RecordWrite { expected: None, record: waiting.clone() };
     ledger.commit(Commit { records: vec![write], ..Commit::default() }).await?;
-    ensure(ledger.awaited(9).await? == vec![waiting], "awaited records are listed")?;
-    ensure(
-        ledger.records(&RecordQuery { limit: 9, ..RecordQuery::default() }).await?.is_empty(),
-        "apart from the others",
-    )
+    ensure(ledger.awaited(9).await? == vec![waiting.clone()], "corrections without a target are listed")?;
+    let listed = ledger.records(&RecordQuery { limit: 9, ..RecordQuery::default() }).await?;
+    ensure(listed.is_empty(), "apart from what has arrived")?;
+    let mut arrived = record("a", "later", "2026-03-07T10:05:00Z", 1)?;
+    arrived.data.corrections = waiting.data.corrections;
+    arrived.version = 2;
+    let write = RecordWrite { expected: Some(1), record: arrived.clone() };
+    ledger.commit(Commit { records: vec![write], ..Commit::default() }).await?;
+    ensure(ledger.awaited(9).await?.is_empty(), "until it arrives")?;
+    let mut missed = record("a", "other", "2026-03-07T10:05:00Z", 1)?;
+    missed.data.corrections.entry(7).or_default().void(&EventId::parse("v")?);
+    let write = RecordWrite { expected: None, record: missed.clone() };
+    ledger.commit(Commit { records: vec![write], ..Commit::default() }).await?;
+    ensure(ledger.awaited(9).await? == vec![missed], "a correction of no event of its target is listed")?;
+    Ok(())
 }

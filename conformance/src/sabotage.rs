@@ -91,7 +91,7 @@ impl<L: Ledger> RecordStore for Sabotaged<L> {
         self.inner.records(query).await
     }
 
-    async fn put_conflict(&self, conflict: Conflict) -> Result<(), LedgerError> {
+    async fn put_conflict(&self, conflict: Conflict) -> Result<bool, LedgerError> {
         self.inner.put_conflict(conflict).await
     }
 
@@ -99,7 +99,7 @@ impl<L: Ledger> RecordStore for Sabotaged<L> {
         self.inner.conflicts(limit).await
     }
 
-    async fn quarantine(&self, item: Quarantined) -> Result<(), LedgerError> {
+    async fn quarantine(&self, item: Quarantined) -> Result<bool, LedgerError> {
         self.inner.quarantine(item).await
     }
 

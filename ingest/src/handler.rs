@@ -1,5 +1,7 @@
 //! HTTP in, HTTP out: `POST /v1/usage` as API Gateway delivers it (payload format 2.0).
 
+use std::sync::atomic::Ordering;
+
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use edge::{Problem, read_body};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -25,6 +27,7 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
                 response
             }
             Err(problem) => {
+                self.rejected.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!(request_id, code = problem.code, status = %problem.status, "no receipt");
                 problem.response(Some(&request_id))
             }

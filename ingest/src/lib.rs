@@ -12,7 +12,7 @@ mod seal;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -68,12 +68,18 @@ pub struct Ingest<S, C> {
     clock: C,
     config: IngestConfig,
     closed_before: ClosedBefore,
+    rejected: AtomicU64,
 }
 
 impl<S: EventStream, C: Clock> Ingest<S, C> {
     /// A handler over these ports.
     pub fn new(stream: S, clock: C, config: IngestConfig) -> Self {
-        Self { stream, clock, config, closed_before: ClosedBefore::default() }
+        Self { stream, clock, config, closed_before: ClosedBefore::default(), rejected: AtomicU64::new(0) }
+    }
+
+    /// Requests that got no receipt so far.
+    pub fn rejected(&self) -> u64 {
+        self.rejected.load(Ordering::Relaxed)
     }
 
     /// The watermark, for its owner to set.

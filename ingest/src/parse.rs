@@ -30,15 +30,21 @@ pub(crate) struct Submission {
 }
 
 /// What the headers say of every event.
-struct Defaults<'h> {
+struct Defaults {
     agent: Option<AgentId>,
     task: Option<TaskId>,
     session: Option<SessionId>,
     team: Option<TeamId>,
     parent: Option<AgentId>,
-    provider: Option<&'h str>,
+    provider: Option<ProviderId>,
     now: Timestamp,
     closed_before: Timestamp,
+}
+
+impl Defaults {
+    fn hints(&self) -> Hints<'_> {
+        Hints { provider: self.provider.as_ref().map(ProviderId::as_str) }
+    }
 }
 
 pub(crate) fn submission(
@@ -55,7 +61,7 @@ pub(crate) fn submission(
         session: header(headers, "x-session-id", &mut faults, SessionId::parse),
         team: header(headers, "x-team-id", &mut faults, TeamId::parse),
         parent: header(headers, "x-parent-agent-id", &mut faults, AgentId::parse),
-        provider: headers.get("x-provider").and_then(|v| v.to_str().ok()),
+        provider: header(headers, "x-provider", &mut faults, ProviderId::parse),
         now,
         closed_before,
     };
@@ -98,7 +104,7 @@ pub(crate) fn submission(
             )]));
         }
         None => {
-            let hints = Hints { provider: defaults.provider };
+            let hints = defaults.hints();
             match extract::recognise(&body, hints) {
                 Some(family) => match response(family, &body, &defaults) {
                     Ok(calls) => drafts.extend(calls),
@@ -137,14 +143,14 @@ fn header<T>(
 fn response(
     family: &dyn extract::Extractor,
     body: &Value,
-    defaults: &Defaults<'_>,
+    defaults: &Defaults,
 ) -> Result<Vec<Draft>, Vec<Fault>> {
     let fault = |field: &str, reason: String| vec![Fault { index: Some(0), field: field.to_owned(), reason }];
     let Some(agent) = defaults.agent.clone() else {
         return Err(fault("agent_id", NO_AGENT.to_owned()));
     };
     let found = family
-        .extract(body, Hints { provider: defaults.provider })
+        .extract(body, defaults.hints())
         .map_err(|e| fault("usage", format!("of this {} response cannot be read: {e}", family.name())))?;
     let draft = |found: extract::Extraction| {
         let mut event = UsageEvent::new(server_time(defaults.now), found.usage);
@@ -160,14 +166,14 @@ fn response(
 
 const NO_AGENT: &str = "is missing; name the agent in the header x-agent-id or in the event";
 
-fn apply(event: &mut UsageEvent, defaults: &Defaults<'_>) {
+fn apply(event: &mut UsageEvent, defaults: &Defaults) {
     event.task_id = event.task_id.take().or_else(|| defaults.task.clone());
     event.session_id = event.session_id.take().or_else(|| defaults.session.clone());
     event.team_id = event.team_id.take().or_else(|| defaults.team.clone());
     event.parent_agent_id = event.parent_agent_id.take().or_else(|| defaults.parent.clone());
 }
 
-fn one(value: &Value, index: usize, defaults: &Defaults<'_>) -> Result<(Draft, usize), Vec<Fault>> {
+fn one(value: &Value, index: usize, defaults: &Defaults) -> Result<(Draft, usize), Vec<Fault>> {
     let Value::Object(object) = value else {
         let reason = format!("is {}, not an object", kind(value));
         return Err(vec![Fault { index: Some(index), field: "event".to_owned(), reason }]);
@@ -207,7 +213,7 @@ fn one(value: &Value, index: usize, defaults: &Defaults<'_>) -> Result<(Draft, u
     }
 }
 
-fn agent(fields: &mut Fields<'_>, object: &Map<String, Value>, defaults: &Defaults<'_>) -> Option<AgentId> {
+fn agent(fields: &mut Fields<'_>, object: &Map<String, Value>, defaults: &Defaults) -> Option<AgentId> {
     if object.get("agent_id").is_none_or(Value::is_null) {
         fields.take("agent_id");
         if defaults.agent.is_none() {
@@ -228,7 +234,7 @@ fn usage(
     fields: &mut Fields<'_>,
     time: Timestamp,
     time_assigned: bool,
-    defaults: &Defaults<'_>,
+    defaults: &Defaults,
 ) -> Option<UsageEvent> {
     let counts = fields.usage();
     let mut event = UsageEvent::new(time, counts.unwrap_or_default());
@@ -238,7 +244,7 @@ fn usage(
     event.parent_agent_id = fields.id("parent_agent_id", AgentId::parse);
     event.team_id = fields.id("team_id", TeamId::parse);
     event.tags = fields.tags();
-    event.provider = fields.id("provider", ProviderId::parse);
+    event.provider = fields.id("provider", ProviderId::parse).or_else(|| defaults.provider.clone());
     event.model = fields.id("model", ModelId::parse);
     event.operation = fields.name("operation");
     event.service_tier = fields.name("service_tier");
@@ -263,7 +269,7 @@ fn task(
     fields: &mut Fields<'_>,
     time: Timestamp,
     time_assigned: bool,
-    defaults: &Defaults<'_>,
+    defaults: &Defaults,
 ) -> Option<TaskOutcome> {
     let task_id = fields.id("task_id", TaskId::parse).or_else(|| defaults.task.clone());
     if task_id.is_none() {

@@ -67,7 +67,10 @@ impl DataDir {
         };
         let open = File::options().create(true).truncate(false).read(true).write(true).open(&file);
         let mut lock = open.map_err(io("open"))?;
-        if lock.try_lock().is_err() {
+        if let Err(error) = lock.try_lock() {
+            if let fs::TryLockError::Error(error) = error {
+                return Err(io("lock")(error));
+            }
             let mut said = String::new();
             let _ = lock.read_to_string(&mut said);
             let holder = match said.trim().parse::<u32>() {

@@ -133,7 +133,9 @@ pub struct Status {
     pub stream: Vec<Lag>,
     /// The ledger's changes, and how far the alerter is.
     pub changes: Lag,
-    /// What was committed since the start of this process.
+    /// Submissions without a receipt since the start of this process.
+    pub rejected: u64,
+    /// What was committed since then.
     pub counts: Counts,
 }
 
@@ -189,6 +191,8 @@ impl<C: Clock + Clone + 'static> Pipeline<C> {
             stream_retention: config.stream_retention,
             max_event_age: config.max_event_age,
         };
+        // Before anything is accepted.
+        upkeep.move_watermark()?;
         alerting.threads.push(upkeep.start(stopped)?);
         let stages = vec![aggregation, alerting];
         Ok(Self { ledger, stream, ingest, counters, shards, changes, stages, _dir: dir })
@@ -200,7 +204,7 @@ impl<C: Clock + Clone + 'static> Pipeline<C> {
     }
 }
 
-impl<C> Pipeline<C> {
+impl<C: Clock + 'static> Pipeline<C> {
     /// The ledger, to read and to administer.
     pub fn ledger(&self) -> &Arc<SqliteLedger> {
         &self.ledger
@@ -211,17 +215,23 @@ impl<C> Pipeline<C> {
         let stream = self.stream.clone();
         let changed = self.ledger.watch_changes();
         let (shards, changes) = (self.shards.clone(), self.changes.clone());
-        let counters = Arc::clone(&self.counters);
+        let (counters, ingest) = (Arc::clone(&self.counters), Arc::clone(&self.ingest));
         move || Status {
             stream: (0..)
                 .zip(&shards)
-                .map(|(shard, progress)| progress.lag(stream.latest_seq(shard).unwrap_or(0)))
+                .map(|(shard, progress)| {
+                    let lag = progress.lag(stream.latest_seq(shard).unwrap_or(0));
+                    Lag { trouble: stream.trouble(shard).or(lag.trouble.clone()), ..lag }
+                })
                 .collect(),
             changes: changes.lag(*changed.borrow()),
+            rejected: ingest.rejected(),
             counts: counters.counts(),
         }
     }
+}
 
+impl<C> Pipeline<C> {
     /// Takes no more events, commits what was accepted, evaluates what that changed, and ends. What is not
     /// done in time is done after the next start.
     pub fn stop(&mut self) {

@@ -26,8 +26,10 @@ const IDLE_READERS: usize = 4;
 pub struct SqliteLedger {
     /// None: in memory, so that there is one connection for all.
     path: Option<PathBuf>,
-    writer: Mutex<Connection>,
+    // Closed before the writer: the last connection to go folds the write-ahead log into the database, which
+    // a reader may not.
     readers: Mutex<Vec<Connection>>,
+    writer: Mutex<Connection>,
     changed: watch::Sender<u64>,
 }
 
@@ -103,13 +105,7 @@ impl SqliteLedger {
         work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
         let mut writer = self.writer();
-        let tx = writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(refusal)?;
-        let done = work(&tx)?;
-        let last = feed::last_change(&tx).map_err(refusal)?;
-        tx.commit().map_err(refusal)?;
-        drop(writer);
-        self.tell(last);
-        Ok(done)
+        self.write_on(&mut writer, work)
     }
 
     /// Like [`Self::write`], and on disk when it returns: so is everything committed before.
@@ -117,10 +113,24 @@ impl SqliteLedger {
         &self,
         work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
-        self.writer().pragma_update(None, "synchronous", "FULL").map_err(refusal)?;
-        let done = self.write(work);
-        self.writer().pragma_update(None, "synchronous", "NORMAL").map_err(refusal)?;
+        let mut writer = self.writer();
+        writer.pragma_update(None, "synchronous", "FULL").map_err(refusal)?;
+        let done = self.write_on(&mut writer, work);
+        writer.pragma_update(None, "synchronous", "NORMAL").map_err(refusal)?;
         done
+    }
+
+    fn write_on<T>(
+        &self,
+        writer: &mut Connection,
+        work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
+        let tx = writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(refusal)?;
+        let done = work(&tx)?;
+        let last = feed::last_change(&tx).map_err(refusal)?;
+        tx.commit().map_err(refusal)?;
+        self.tell(last);
+        Ok(done)
     }
 
     fn tell(&self, last: u64) {

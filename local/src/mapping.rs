@@ -96,6 +96,9 @@ pub struct GivenUp {
     pub reason: String,
 }
 
+/// Is told what hinders a consumer, and None when nothing does any more.
+pub type Trouble = Box<dyn Fn(Option<&str>) + Send>;
+
 /// One shard's consumer.
 pub struct Mapping<S, K> {
     /// Where records come from.
@@ -108,6 +111,8 @@ pub struct Mapping<S, K> {
     pub name: String,
     /// Ends the consumer when it becomes true.
     pub stop: watch::Receiver<bool>,
+    /// Where to say what hinders it.
+    pub trouble: Trouble,
 }
 
 /// A part of a batch that is yet to be delivered.
@@ -141,6 +146,7 @@ impl<S: Source, K: Checkpoints> Mapping<S, K> {
                 Ok(batch) => batch,
                 Err(error) => {
                     tracing::error!(source = self.name, %error, "the source cannot be read; trying again");
+                    (self.trouble)(Some(&error.0));
                     if !self.pause(self.config.backoff_max).await {
                         return Err(error);
                     }
@@ -195,6 +201,7 @@ impl<S: Source, K: Checkpoints> Mapping<S, K> {
             let Some(last) = items.last() else { continue };
             let reason = match handler(items).await {
                 Ok(failed) if failed.is_empty() => {
+                    (self.trouble)(None);
                     if !self.done(last.seq(), position).await {
                         return false;
                     }
@@ -211,10 +218,11 @@ impl<S: Source, K: Checkpoints> Mapping<S, K> {
                         piece.range.start += lowest;
                         piece.attempts = 0;
                     }
-                    "the handler reported failures".to_owned()
+                    format!("the handler reported {} records of {} as failed", failed.len(), items.len())
                 }
                 Err(error) => {
                     tracing::warn!(source = self.name, %error, records = items.len(), "a batch failed");
+                    (self.trouble)(Some(&error.0));
                     if self.config.bisect_on_error && items.len() > 1 {
                         let middle = piece.range.start + items.len() / 2;
                         pieces.push(Piece { range: middle..piece.range.end, attempts: 0 });
@@ -224,6 +232,7 @@ impl<S: Source, K: Checkpoints> Mapping<S, K> {
                     error.to_string()
                 }
             };
+            (self.trouble)(Some(&reason));
             piece.attempts += 1;
             let rest = &batch[piece.range.clone()];
             let oldest = rest.first().map_or(0, Item::arrival_ms);
@@ -252,6 +261,7 @@ impl<S: Source, K: Checkpoints> Mapping<S, K> {
         let mut attempts = 0;
         while let Err(error) = self.checkpoints.store(seq) {
             attempts += 1;
+            (self.trouble)(Some(&error.0));
             tracing::error!(source = self.name, %error, seq, "the position cannot be stored; trying again");
             if !self.pause(self.backoff(attempts)).await {
                 return false;

@@ -116,6 +116,12 @@ impl StreamLog {
         Ok(self.shard(shard)?.latest())
     }
 
+    /// Why a shard could not write its last group; none if it could.
+    pub fn trouble(&self, shard: u32) -> Option<String> {
+        let shard = self.shard(shard).ok()?;
+        shard.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Reads a shard after the record `after`.
     pub fn reader(&self, shard: u32, after: u64) -> Result<ShardReader, StreamReadError> {
         ShardReader::new(Arc::clone(self.shard(shard)?), after)
@@ -234,7 +240,10 @@ fn describe(dir: &Path, shards: u32) -> Result<(File, Description), StreamOpenEr
     let lock_path = dir.join("lock");
     let lock =
         File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(io("lock"))?;
-    lock.try_lock().map_err(|_| StreamOpenError::InUse { path: dir.to_owned() })?;
+    lock.try_lock().map_err(|error| match error {
+        fs::TryLockError::WouldBlock => StreamOpenError::InUse { path: dir.to_owned() },
+        fs::TryLockError::Error(error) => io("lock")(error),
+    })?;
     if !path.exists() {
         // Renamed into place, so that it is there as a whole or not at all.
         let made = Description { format: FORMAT, shards, id: uuid::Uuid::now_v7().to_string() };

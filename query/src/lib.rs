@@ -22,6 +22,8 @@ pub use events::{EventLine, EventReport, EventRequest, EventState, SentCorrectio
 pub use filter::Filter;
 pub use http::Query;
 pub use instant::{parse_instant, show_instant};
-pub use lists::{AlertReport, AwaitedLine, AwaitedReport, BudgetReport, ConflictReport, QuarantineReport};
+pub use lists::{
+    AlertReport, AwaitedLine, AwaitedReport, BudgetReport, ConflictReport, QuarantineReport, Unmet,
+};
 pub use report::{NOT_STATED, SpendLine, SpendReport, TaskCounts, UsageSums};
 pub use spend::{By, SpendRequest, spend};

@@ -1,11 +1,12 @@
 //! Lists that the ledger keeps as they are: alerts, budgets, conflicts, what was put aside, and
-//! corrections whose target has not arrived.
+//! corrections that take no effect.
 
 use serde::{Deserialize, Serialize};
 use shared::alert::{Alert, Delivery};
 use shared::budget::Budget;
 use shared::id::{AgentId, BudgetName, EventId};
 use shared::ledger::{AlertQuery, AlertStore, BudgetStore, Conflict, Quarantined, RecordStore};
+use shared::record::Content;
 
 use crate::error::QueryError;
 use crate::events::SentCorrection;
@@ -38,7 +39,7 @@ pub struct QuarantineReport {
     pub next: Option<String>,
 }
 
-/// Corrections whose target has not arrived.
+/// Corrections that take no effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AwaitedReport {
     /// By target.
@@ -47,14 +48,26 @@ pub struct AwaitedReport {
     pub next: Option<String>,
 }
 
-/// An event that corrections wait for.
+/// Why corrections take no effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unmet {
+    /// What they correct has not arrived; they apply when it does.
+    Awaited,
+    /// It has arrived, and is nothing that they can correct.
+    NothingToCorrect,
+}
+
+/// An event that corrections name without effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AwaitedLine {
     /// Whose.
     pub agent_id: AgentId,
     /// Which event.
     pub corrects: EventId,
-    /// What waits for it.
+    /// Why.
+    pub state: Unmet,
+    /// Which corrections.
     pub corrections: Vec<SentCorrection>,
 }
 
@@ -108,9 +121,11 @@ pub(crate) async fn quarantine<L: RecordStore>(
 pub(crate) async fn awaited<L: RecordStore>(ledger: &L, limit: usize) -> Result<AwaitedReport, QueryError> {
     let records = ledger.awaited(limit).await?;
     let corrections = records.iter().flat_map(|record| {
-        record.data.corrections.iter().map(|(index, correction)| AwaitedLine {
+        let awaited = record.data.content == Content::Awaited;
+        record.data.unmet().map(move |(index, correction)| AwaitedLine {
             agent_id: record.agent.clone(),
-            corrects: record.key.event_id(*index),
+            corrects: record.key.event_id(index),
+            state: if awaited { Unmet::Awaited } else { Unmet::NothingToCorrect },
             corrections: SentCorrection::of(correction),
         })
     });

@@ -1,7 +1,8 @@
 //! Alerts: one crossing of one threshold in one period, and how a budget's state moves between them.
 
+mod text;
+
 use std::collections::BTreeMap;
-use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,8 @@ use crate::id::BudgetName;
 use crate::money::Usd;
 use crate::totals::Totals;
 use crate::window::{Period, Range, Zone};
+
+pub use text::AlertText;
 
 /// What an alert says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -82,6 +85,11 @@ impl AlertState {
             };
             transitions.push(Transition { percent: *percent, episode: state.episode, kind });
         }
+        // As they happen: up from the lowest, down from the highest.
+        transitions.sort_by_key(|t| match t.kind {
+            AlertKind::Threshold => (0, i64::from(t.percent)),
+            AlertKind::Recovered => (1, -i64::from(t.percent)),
+        });
         if !transitions.is_empty() {
             next.revision += 1;
         }
@@ -187,7 +195,8 @@ impl Alert {
             period_start,
             period_end,
             timezone: spec.timezone.clone(),
-            spend_usd: totals.known_cost(),
+            // Where nothing is left, nothing is spent; unknown is only what has no price.
+            spend_usd: totals.known_cost().or((totals.unpriced_events == 0).then_some(Usd::ZERO)),
             spend_tokens: totals.tokens(),
             unpriced_tokens: totals.unpriced_tokens,
             limit_usd,
@@ -210,59 +219,4 @@ fn alert_id(name: &BudgetName, version: u64, start: Timestamp, transition: Trans
     let Transition { percent, episode, kind } = transition;
     let end = if kind == AlertKind::Recovered { ".recovered" } else { "" };
     format!("{name}.v{version}.{start}.{percent}.{episode}{end}")
-}
-
-/// [`Alert`] in words.
-pub struct AlertText<'a>(&'a Alert);
-
-impl fmt::Display for AlertText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let alert = self.0;
-        let who = match &alert.scope {
-            BudgetScope::Org => "the whole organisation".to_owned(),
-            BudgetScope::Team(name) => format!("team {name}"),
-            BudgetScope::Agent(name) => format!("agent {name}"),
-            BudgetScope::Task(name) => format!("task {name}"),
-            BudgetScope::Model(name) => format!("model {name}"),
-        };
-        let spent = match (alert.limit_usd, alert.limit_tokens, alert.spend_usd) {
-            (Some(limit), _, Some(spend)) => format!("${spend} of ${limit}"),
-            (Some(limit), _, None) => format!("no known cost of ${limit}"),
-            (None, Some(limit), _) => format!("{} of {limit} tokens", alert.spend_tokens),
-            (None, None, _) => format!("{} tokens", alert.spend_tokens),
-        };
-        let rules = alert.timezone.rules();
-        let local =
-            |at: Timestamp| at.to_zoned_datetime(rules.clone()).strftime("%Y-%m-%d %H:%M").to_string();
-        let (from, to) = (local(alert.period_start), local(alert.period_end));
-        match alert.kind {
-            AlertKind::Threshold => {
-                write!(f, "Budget {}: {}% reached. ", alert.budget, alert.threshold_percent)?;
-                write!(f, "{who} has spent {spent}")?;
-            }
-            AlertKind::Recovered => {
-                write!(f, "Budget {}: back below {}%. ", alert.budget, alert.threshold_percent)?;
-                write!(f, "After a correction, {who} has spent {spent}")?;
-            }
-        }
-        write!(f, " in the {} from {from} to {to} ({} time).", alert.period, alert.timezone.name())?;
-        if alert.late {
-            f.write_str(" This period is already over: a late event or a correction was booked into it.")?;
-        }
-        if alert.limit_usd.is_some() && alert.unpriced_tokens > 0 {
-            write!(f, " Not included: {} tokens whose price is unknown.", alert.unpriced_tokens)?;
-        }
-        for (n, part) in alert.top.iter().enumerate() {
-            let name = if part.name.is_empty() { "(not stated)" } else { &part.name };
-            f.write_str(if n == 0 { " Most of it: " } else { ", " })?;
-            match part.spend_usd {
-                Some(usd) if alert.limit_tokens.is_none() => write!(f, "{} {name} ${usd}", part.dimension)?,
-                _ => write!(f, "{} {name} {} tokens", part.dimension, part.tokens)?,
-            }
-        }
-        if !alert.top.is_empty() {
-            f.write_str(".")?;
-        }
-        write!(f, " Alert id: {}", alert.id)
-    }
 }

@@ -183,20 +183,21 @@ pub trait RecordStore: Send + Sync {
     /// Lists records, newest first.
     fn records(&self, query: &RecordQuery) -> impl Future<Output = Result<Vec<Record>, LedgerError>> + Send;
 
-    /// Keeps a conflict, once for each (agent, key, refused content).
-    fn put_conflict(&self, conflict: Conflict) -> impl Future<Output = Result<(), LedgerError>> + Send;
+    /// Keeps a conflict, once for each (agent, key, refused content); false if it is kept already.
+    fn put_conflict(&self, conflict: Conflict) -> impl Future<Output = Result<bool, LedgerError>> + Send;
 
     /// Lists conflicts, newest first.
     fn conflicts(&self, limit: usize) -> impl Future<Output = Result<Vec<Conflict>, LedgerError>> + Send;
 
-    /// Puts something aside, once for each id.
-    fn quarantine(&self, item: Quarantined) -> impl Future<Output = Result<(), LedgerError>> + Send;
+    /// Puts something aside, once for each id; false if it is there already.
+    fn quarantine(&self, item: Quarantined) -> impl Future<Output = Result<bool, LedgerError>> + Send;
 
     /// Lists what was put aside, newest first.
     fn quarantined(&self, limit: usize)
     -> impl Future<Output = Result<Vec<Quarantined>, LedgerError>> + Send;
 
-    /// Lists corrections whose target has not arrived.
+    /// Lists records with corrections that take no effect ([`RecordData::unmet`](crate::record::RecordData)):
+    /// mostly because what they correct has not arrived.
     fn awaited(&self, limit: usize) -> impl Future<Output = Result<Vec<Record>, LedgerError>> + Send;
 
     /// Events from before this instant are refused by name.
@@ -293,9 +294,9 @@ forward!(RecordStore {
     fn commit(&self, commit: Commit) -> Result<(), CommitError>;
     fn get(&self, keys: &[(AgentId, RecordKey)]) -> Result<Vec<Option<Record>>, LedgerError>;
     fn records(&self, query: &RecordQuery) -> Result<Vec<Record>, LedgerError>;
-    fn put_conflict(&self, conflict: Conflict) -> Result<(), LedgerError>;
+    fn put_conflict(&self, conflict: Conflict) -> Result<bool, LedgerError>;
     fn conflicts(&self, limit: usize) -> Result<Vec<Conflict>, LedgerError>;
-    fn quarantine(&self, item: Quarantined) -> Result<(), LedgerError>;
+    fn quarantine(&self, item: Quarantined) -> Result<bool, LedgerError>;
     fn quarantined(&self, limit: usize) -> Result<Vec<Quarantined>, LedgerError>;
     fn awaited(&self, limit: usize) -> Result<Vec<Record>, LedgerError>;
     fn closed_before(&self) -> Result<Option<Timestamp>, LedgerError>;

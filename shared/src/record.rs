@@ -201,6 +201,23 @@ impl RecordData {
         alone.into_iter().chain(self.outcomes.iter().map(|(index, task)| (*index, task)))
     }
 
+    /// Corrections that take no effect: what they correct has not arrived, or is nothing that they can correct
+    /// (no event of the submission, an outcome's counts, or a correction).
+    pub fn unmet(&self) -> impl Iterator<Item = (EventIndex, &Correction)> {
+        let is_call = |index| match &self.content {
+            Content::Usage(events) => events.iter().any(|stored| stored.i == index),
+            _ => false,
+        };
+        let is_task = |index| self.tasks().any(|(known, _)| known == index);
+        let met = move |index, correction: &Correction| {
+            is_call(index) || (is_task(index) && correction.void.is_some())
+        };
+        self.corrections
+            .iter()
+            .map(|(index, correction)| (*index, correction))
+            .filter(move |(index, correction)| !met(*index, correction))
+    }
+
     /// This record's share of every total it belongs to.
     pub fn additions(&self, agent: &AgentId) -> Result<Additions, Overflow> {
         let mut additions = Additions::default();

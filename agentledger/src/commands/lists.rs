@@ -1,6 +1,9 @@
-//! `agentledger events`, `alerts`, `conflicts` and `quarantine`.
+//! `agentledger events`, `alerts`, `conflicts`, `quarantine` and `corrections`.
 
-use query::{AlertReport, ConflictReport, EventReport, EventState, QuarantineReport};
+use query::{
+    AlertReport, AwaitedReport, ConflictReport, EventReport, EventState, QuarantineReport, SentCorrection,
+    Unmet,
+};
 use shared::alert::{AlertKind, Delivery};
 
 use super::{cell, read};
@@ -162,6 +165,33 @@ pub(crate) fn quarantine(args: &ListArgs) -> anyhow::Result<()> {
         .map(|item| vec![item.at.to_string(), item.code, item.reason, item.position, item.id, item.payload]);
     let grid = Grid {
         columns: ["at", "code", "reason", "position", "id", "payload"].map(text).into(),
+        rows: rows.collect(),
+        total: None,
+        note: None,
+    };
+    print(args.output.format, &grid, &answer)
+}
+
+/// Lists corrections that take no effect.
+pub(crate) fn corrections(args: &ListArgs) -> anyhow::Result<()> {
+    let answer = list("/v1/corrections", args)?;
+    let report: AwaitedReport = read(&answer)?;
+    let rows = report.corrections.into_iter().flat_map(|line| {
+        let state = match line.state {
+            Unmet::Awaited => "awaited",
+            Unmet::NothingToCorrect => "nothing to correct",
+        };
+        let (agent, corrects) = (line.agent_id.to_string(), line.corrects.to_string());
+        line.corrections.into_iter().map(move |correction| {
+            let (kind, id) = match correction {
+                SentCorrection::Void { id } => ("void", id),
+                SentCorrection::Amend { id, .. } => ("amend", id),
+            };
+            vec![agent.clone(), corrects.clone(), state.to_owned(), kind.to_owned(), id.to_string()]
+        })
+    });
+    let grid = Grid {
+        columns: ["agent", "corrects", "state", "kind", "id"].map(text).into(),
         rows: rows.collect(),
         total: None,
         note: None,

@@ -10,7 +10,7 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use edge::{MAX_BODY_BYTES, Problem};
-use http::{HeaderValue, StatusCode, header};
+use http::{StatusCode, header};
 use percent_encoding::percent_decode_str;
 
 /// Reads a request to its end.
@@ -83,12 +83,5 @@ pub(super) fn response(event: ApiGatewayV2httpResponse) -> Response {
     for (name, value) in &event.multi_value_headers {
         response.headers_mut().append(name, value.clone());
     }
-    response
-}
-
-/// An answer of our own.
-pub(super) fn json(body: String) -> Response {
-    let mut response = Response::new(Body::from(body));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

@@ -32,8 +32,14 @@ pub(super) fn start<C: Clock + 'static>(
     let reader = stream.reader(shard, ledger.checkpoint(&source)?)?;
     let ledger = Arc::clone(ledger);
     let checkpoints = Position { ledger, source, progress: progress.clone(), trim: false };
-    let mapping =
-        Mapping { source: Shard(reader), checkpoints, config: config.clone(), name: name.clone(), stop };
+    let mapping = Mapping {
+        source: Shard(reader),
+        checkpoints,
+        config: config.clone(),
+        name: name.clone(),
+        stop,
+        trouble: progress.teller(),
+    };
     let aggregator = Arc::clone(aggregator);
     let invoke = move |records: &[LogRecord]| {
         let event = kinesis_event(&name, records);

@@ -39,7 +39,8 @@ pub(super) fn start<N: Notifier + 'static, C: Clock + 'static>(
     let checkpoints =
         Position { ledger: Arc::clone(ledger), source: name.clone(), progress: progress.clone(), trim: true };
     let source = Feed { ledger: Arc::clone(ledger), changed: ledger.watch_changes() };
-    let mapping = Mapping { source, checkpoints, config: config.clone(), name, stop };
+    let mapping =
+        Mapping { source, checkpoints, config: config.clone(), name, stop, trouble: progress.teller() };
     let (alerter, turn) = (Arc::clone(alerter), Arc::clone(turn));
     let invoke = move |changes: &[Change]| {
         let event = stream_event(changes);

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::DRAIN;
 use crate::ledger::SqliteLedger;
-use crate::mapping::{Checkpoints, Mapping, Source, SourceError};
+use crate::mapping::{Checkpoints, Mapping, Source, SourceError, Trouble};
 
 /// How far a consumer is, for others to look at.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub struct Lag {
     pub latest: u64,
     /// The last record that is done.
     pub consumed: u64,
-    /// Why the newest invocation failed; none if it did not.
+    /// What hinders the consumer; none if nothing does.
     pub trouble: Option<String>,
 }
 
@@ -52,13 +52,15 @@ impl Progress {
         Lag { source: self.0.name.clone(), latest, consumed: self.consumed(), trouble }
     }
 
-    fn note(&self, outcome: &Result<Vec<u64>, SourceError>) {
-        let trouble = match outcome {
-            Ok(failed) if failed.is_empty() => None,
-            Ok(failed) => Some(format!("{} records failed and are tried again", failed.len())),
-            Err(error) => Some(error.to_string()),
-        };
-        *self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    /// For a mapping to say what hinders it.
+    pub(super) fn teller(&self) -> Trouble {
+        let progress = self.clone();
+        Box::new(move |why| progress.set_trouble(why))
+    }
+
+    /// What hinders the consumer, in words; none if nothing does.
+    fn set_trouble(&self, why: Option<&str>) {
+        *self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner) = why.map(str::to_owned);
     }
 }
 
@@ -103,13 +105,12 @@ where
         let handler = async |items: &[S::Item]| {
             // A task of its own, so that a panic in a handler is a failed invocation, as it is in Lambda.
             let outcome = tokio::spawn(invoke(items)).await;
-            let outcome = outcome.map_err(|error| SourceError(format!("the handler failed: {error}")));
-            progress.note(&outcome);
-            outcome
+            outcome.map_err(|error| SourceError(format!("the handler failed: {error}")))
         };
         let given_up = |lost: crate::mapping::GivenUp| tracing::error!(?lost, "records were given up");
         if let Err(error) = mapping.run(DRAIN, handler, given_up, now_ms).await {
             tracing::error!(source = name, %error, "a consumer ended early");
+            progress.set_trouble(Some(&error.0));
         }
     })
 }
@@ -180,6 +181,7 @@ mod tests {
             config: SourceConfig { backoff_min: std::time::Duration::ZERO, ..SourceConfig::default() },
             name: "test".to_owned(),
             stop,
+            trouble: progress.teller(),
         };
         let invocations = Arc::new(AtomicU32::new(0));
         let seen = Arc::clone(&invocations);

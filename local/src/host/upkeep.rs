@@ -8,7 +8,7 @@ use alerter::Alerter;
 use ingest::Ingest;
 use jiff::{SignedDuration, Timestamp};
 use shared::clock::Clock;
-use shared::ledger::RecordStore;
+use shared::ledger::LedgerError;
 use shared::notifier::Notifier;
 use tokio::sync::watch;
 
@@ -32,9 +32,8 @@ pub(super) struct Upkeep<N, C> {
 }
 
 impl<N: Notifier + 'static, C: Clock + Clone + 'static> Upkeep<N, C> {
-    /// Moves the watermark before anything is accepted, then starts the schedule with a first round at once.
+    /// Starts the schedule, with a first round at once.
     pub(super) fn start(self, mut stop: watch::Receiver<bool>) -> std::io::Result<JoinHandle<()>> {
-        self.set_watermark();
         spawn("upkeep".to_owned(), move || async move {
             let upkeep = Arc::new(self);
             loop {
@@ -57,21 +56,22 @@ impl<N: Notifier + 'static, C: Clock + Clone + 'static> Upkeep<N, C> {
             tracing::warn!(%error, "budgets were not swept; they will be in the next round");
         }
         drop(turn);
-        if let Err(error) = self.ledger.close_before(self.oldest()).await {
-            tracing::warn!(%error, "the watermark of late events was not stored");
+        if let Err(error) = self.move_watermark() {
+            tracing::warn!(%error, "the watermark of late events was not moved");
         }
-        self.set_watermark();
         if let Err(reason) = self.trim() {
             tracing::warn!(reason, "the stream was not trimmed; it will be in the next round");
         }
     }
 
-    fn oldest(&self) -> Timestamp {
-        ago(self.clock.now(), self.max_event_age)
-    }
-
-    fn set_watermark(&self) {
-        self.ingest.closed_before().set(self.oldest());
+    /// Ingest refuses what is too old. The ledger does so later by the stream's retention, so that what was
+    /// accepted is not refused for having waited; and never earlier than it once did, also if the limit is
+    /// raised, as what was recorded before that may be gone.
+    pub(super) fn move_watermark(&self) -> Result<(), LedgerError> {
+        let oldest = ago(self.clock.now(), self.max_event_age);
+        let closed = self.ledger.move_watermark(ago(oldest, self.stream_retention))?;
+        self.ingest.closed_before().set(oldest.max(closed));
+        Ok(())
     }
 
     /// Deletes old segments, once what was made of them is on the disk.

@@ -87,15 +87,16 @@ impl RecordStore for SqliteLedger {
         self.read(|db| list(db, &sql, values))
     }
 
-    async fn put_conflict(&self, conflict: Conflict) -> Result<(), LedgerError> {
+    async fn put_conflict(&self, conflict: Conflict) -> Result<bool, LedgerError> {
         let data = serde_json::to_string(&conflict).map_err(unreadable)?;
         self.write(|db| {
-            db.execute(
-                "INSERT OR IGNORE INTO conflict (agent, key, refused, data) VALUES (?1, ?2, ?3, ?4)",
-                params![conflict.agent.as_str(), conflict.key, conflict.refused.as_str(), data],
-            )
-            .map_err(refusal)?;
-            Ok(())
+            let kept = db
+                .execute(
+                    "INSERT OR IGNORE INTO conflict (agent, key, refused, data) VALUES (?1, ?2, ?3, ?4)",
+                    params![conflict.agent.as_str(), conflict.key, conflict.refused.as_str(), data],
+                )
+                .map_err(refusal)?;
+            Ok(kept == 1)
         })
     }
 
@@ -103,13 +104,17 @@ impl RecordStore for SqliteLedger {
         self.read(|db| newest(db, "SELECT data FROM conflict ORDER BY rowid DESC LIMIT ?1", limit))
     }
 
-    async fn quarantine(&self, item: Quarantined) -> Result<(), LedgerError> {
+    async fn quarantine(&self, item: Quarantined) -> Result<bool, LedgerError> {
         let data = serde_json::to_string(&item).map_err(unreadable)?;
         // Its stream record is acknowledged next, so this must not be taken back by a power cut.
         self.write_durably(|db| {
-            db.execute("INSERT OR IGNORE INTO quarantine (id, data) VALUES (?1, ?2)", params![item.id, data])
+            let kept = db
+                .execute(
+                    "INSERT OR IGNORE INTO quarantine (id, data) VALUES (?1, ?2)",
+                    params![item.id, data],
+                )
                 .map_err(refusal)?;
-            Ok(())
+            Ok(kept == 1)
         })
     }
 
@@ -118,7 +123,7 @@ impl RecordStore for SqliteLedger {
     }
 
     async fn awaited(&self, limit: usize) -> Result<Vec<Record>, LedgerError> {
-        let sql = format!("SELECT {COLUMNS} FROM record WHERE latest IS NULL ORDER BY agent, key LIMIT ?1");
+        let sql = format!("SELECT {COLUMNS} FROM record WHERE unmet = 1 ORDER BY agent, key LIMIT ?1");
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.read(|db| list(db, &sql, vec![Value::Integer(limit)]))
     }
@@ -128,16 +133,23 @@ impl RecordStore for SqliteLedger {
     }
 
     async fn close_before(&self, at: Timestamp) -> Result<(), LedgerError> {
+        self.move_watermark(at).map(|_| ())
+    }
+}
+
+impl SqliteLedger {
+    /// Moves the watermark forward to `at`, never back; answers where it is then.
+    pub fn move_watermark(&self, at: Timestamp) -> Result<Timestamp, LedgerError> {
         self.write(|db| {
-            if closed_before(db)?.is_some_and(|known| known >= at) {
-                return Ok(());
+            if let Some(known) = closed_before(db)?.filter(|known| *known >= at) {
+                return Ok(known);
             }
             db.execute(
                 "INSERT OR REPLACE INTO meta (key, value) VALUES ('closed_before', ?1)",
                 params![at.to_string()],
             )
             .map_err(refusal)?;
-            Ok(())
+            Ok(at)
         })
     }
 }
@@ -171,38 +183,22 @@ fn put(db: &Connection, write: &RecordWrite) -> Result<bool, LedgerError> {
     let record = &write.record;
     let data = serde_json::to_string(&record.data).map_err(unreadable)?;
     let (earliest, latest) = record.data.span().map(|(a, b)| (nanos(a), nanos(b))).unzip();
-    let version = as_i64(record.version);
+    let unmet = record.data.unmet().next().is_some();
+    let (agent, key, version) = (record.agent.as_str(), record.key.to_string(), as_i64(record.version));
     let changed = match write.expected {
         None => db
             .prepare_cached(
-                "INSERT INTO record (agent, key, version, earliest, latest, data)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+                "INSERT INTO record (agent, key, version, earliest, latest, unmet, data)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
             )
-            .and_then(|mut s| {
-                s.execute(params![
-                    record.agent.as_str(),
-                    record.key.to_string(),
-                    version,
-                    earliest,
-                    latest,
-                    data
-                ])
-            }),
+            .and_then(|mut s| s.execute(params![agent, key, version, earliest, latest, unmet, data])),
         Some(expected) => db
             .prepare_cached(
-                "UPDATE record SET version = ?3, earliest = ?4, latest = ?5, data = ?6
-                 WHERE agent = ?1 AND key = ?2 AND version = ?7",
+                "UPDATE record SET version = ?3, earliest = ?4, latest = ?5, unmet = ?6, data = ?7
+                 WHERE agent = ?1 AND key = ?2 AND version = ?8",
             )
             .and_then(|mut s| {
-                s.execute(params![
-                    record.agent.as_str(),
-                    record.key.to_string(),
-                    version,
-                    earliest,
-                    latest,
-                    data,
-                    as_i64(expected)
-                ])
+                s.execute(params![agent, key, version, earliest, latest, unmet, data, as_i64(expected)])
             }),
     };
     Ok(changed.map_err(refusal)? == 1)

@@ -8,15 +8,16 @@ pub(super) const VERSION: i64 = 1;
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
--- One item of the ledger. Times in nanoseconds; none while the record is awaited.
+-- One item of the ledger. Times in nanoseconds; none while the record is awaited. unmet: 1 if it holds
+-- corrections that take no effect.
 CREATE TABLE record (
     agent TEXT NOT NULL, key TEXT NOT NULL, version INTEGER NOT NULL,
-    earliest INTEGER, latest INTEGER, data TEXT NOT NULL,
+    earliest INTEGER, latest INTEGER, unmet INTEGER NOT NULL, data TEXT NOT NULL,
     UNIQUE (agent, key)
 );
 CREATE INDEX record_of_agent ON record (agent, latest) WHERE latest IS NOT NULL;
 CREATE INDEX record_by_time ON record (latest) WHERE latest IS NOT NULL;
-CREATE INDEX record_awaited ON record (agent, key) WHERE latest IS NULL;
+CREATE INDEX record_unmet ON record (agent, key) WHERE unmet = 1;
 
 -- Partial sums of one lane. kind: shared::rollup::ScopeKind; win: 0 hour, 1 day, 2 month; parts: JSON.
 CREATE TABLE rollup (

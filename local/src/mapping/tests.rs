@@ -68,6 +68,7 @@ struct Run {
     batches: Vec<Vec<u64>>,
     given_up: Vec<GivenUp>,
     stored: u64,
+    trouble: Vec<Option<String>>,
 }
 
 async fn run(
@@ -77,12 +78,15 @@ async fn run(
     mut answer: impl FnMut(&[Rec]) -> Result<Vec<u64>, SourceError>,
 ) -> Run {
     let (_keep, stop) = watch::channel(false);
+    let trouble = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&trouble);
     let mapping = Mapping {
         source: Numbers(records),
         checkpoints: checkpoints.clone(),
         config,
         name: "test".to_owned(),
         stop,
+        trouble: Box::new(move |why| told.lock().unwrap().push(why.map(str::to_owned))),
     };
     let mut batches = Vec::new();
     let mut given_up = Vec::new();
@@ -92,7 +96,8 @@ async fn run(
     };
     mapping.run(Duration::ZERO, handler, |g| given_up.push(g), || 0).await.unwrap();
     let stored = *checkpoints.seq.lock().unwrap();
-    Run { batches, given_up, stored }
+    let trouble = trouble.lock().unwrap().clone();
+    Run { batches, given_up, stored, trouble }
 }
 
 #[tokio::test]
@@ -170,6 +175,8 @@ async fn a_position_that_cannot_be_stored_is_stored_later() {
     let done = run(12, config(), checkpoints, |_| Ok(vec![])).await;
     assert_eq!(done.stored, 12);
     assert_eq!(done.batches.len(), 2, "nothing is delivered twice for it");
+    assert!(done.trouble.contains(&Some("no".to_owned())));
+    assert_eq!(done.trouble.last(), Some(&None), "and what hindered is over");
 }
 
 #[tokio::test]
@@ -182,6 +189,7 @@ async fn stopping_delivers_what_is_there() {
         config: config(),
         name: "test".to_owned(),
         stop,
+        trouble: Box::new(|_| {}),
     };
     mapping.run(Duration::from_secs(60), async |_: &[Rec]| Ok(vec![]), |_| {}, || 0).await.unwrap();
     assert_eq!(*checkpoints.seq.lock().unwrap(), 25);

@@ -45,7 +45,7 @@ impl Cursor {
         }
         loop {
             match frame::decode(&self.buf) {
-                Decoded::Frame { record, len } => return Ok(Some((record, len))),
+                Decoded::Frame { record, len, .. } => return Ok(Some((record, len))),
                 Decoded::Bad(why) => return Err(self.damaged(why)),
                 Decoded::Short(need) => {
                     let left = usize::try_from(end - self.offset).unwrap_or(usize::MAX);

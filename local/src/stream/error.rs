@@ -63,7 +63,8 @@ pub enum StreamReadError {
     },
     /// A frame that was complete once is not any more.
     #[error(
-        "{} is damaged at byte {offset}: {why}; restore the file from a backup, or move it aside to give up its records from there on",
+        "{} is damaged at byte {offset}: {why}; restore the file from a backup. Without one, stop the server and \
+         move the whole stream directory aside: totals stay, and what was not counted yet is given up",
         path.display()
     )]
     Damaged {
@@ -76,8 +77,8 @@ pub enum StreamReadError {
     },
     /// The position asked for is past the end of the shard.
     #[error(
-        "shard {shard} ends at {latest}, before the position {after}: the checkpoint belongs to another stream, \
-         or records were lost with the machine's power; restore the stream, or set the checkpoint back to {latest}"
+        "shard {shard} ends at {latest}, before {after}, which was consumed: records were lost. Restore the stream \
+         directory from a backup, or move it aside: totals stay, and a new stream is begun"
     )]
     Ahead {
         /// The shard.

@@ -1,7 +1,10 @@
 //! One record as bytes: a length and a checksum, then what they guard.
 //!
-//! Little-endian: body length u32, CRC-32 of the body u32; body: sequence number u64, arrival in ms i64,
-//! length of the partition key u16, partition key, data.
+//! Little-endian: body length u32, CRC-32 of the body u32; body: sequence number u64, first sequence number of
+//! its group u64, arrival in ms i64, length of the partition key u16, partition key, data.
+//!
+//! A group is begun after the one before it is durable. So a whole frame of a later group proves that what is
+//! before it was acknowledged: that is how recovery tells damage from a torn tail.
 
 use bytes::{Buf, BufMut, Bytes};
 
@@ -11,7 +14,7 @@ pub(super) const MAX_DATA: usize = 1 << 20;
 pub(super) const MAX_KEY_CHARS: usize = 256;
 
 const HEADER: usize = 8;
-const FIXED: usize = 18;
+const FIXED: usize = 26;
 const MAX_BODY: usize = FIXED + 4 * MAX_KEY_CHARS + MAX_DATA;
 
 /// One record of a shard, as it was acknowledged.
@@ -42,18 +45,20 @@ pub fn sequence_number(seq: u64) -> String {
 /// What the bytes at a position are.
 pub(super) enum Decoded {
     /// A frame of `len` bytes.
-    Frame { record: LogRecord, len: usize },
+    Frame { record: LogRecord, group: u64, len: usize },
     /// The beginning of a frame: at least so many bytes are needed.
     Short(usize),
     /// No frame.
     Bad(&'static str),
 }
 
-/// Appends a frame to `out`. The key and the data were checked against their limits.
-pub(super) fn encode(out: &mut Vec<u8>, seq: u64, arrival_ms: i64, key: &str, data: &[u8]) {
+/// Appends a frame of the group that begins with `group` to `out`. The key and the data were checked against
+/// their limits.
+pub(super) fn encode(out: &mut Vec<u8>, seq: u64, group: u64, arrival_ms: i64, key: &str, data: &[u8]) {
     let start = out.len();
     out.put_slice(&[0; HEADER]);
     out.put_u64_le(seq);
+    out.put_u64_le(group);
     out.put_i64_le(arrival_ms);
     debug_assert!(key.len() <= 4 * MAX_KEY_CHARS && data.len() <= MAX_DATA);
     out.put_u16_le(u16::try_from(key.len()).unwrap_or(u16::MAX));
@@ -83,6 +88,7 @@ pub(super) fn decode(buf: &Bytes) -> Decoded {
         return Decoded::Bad("its checksum does not match");
     }
     let seq = body.get_u64_le();
+    let group = body.get_u64_le();
     let arrival_ms = body.get_i64_le();
     let key_len = usize::from(body.get_u16_le());
     let Some(key) = body.get(..key_len) else { return Decoded::Bad("its key is longer than the frame") };
@@ -91,7 +97,7 @@ pub(super) fn decode(buf: &Bytes) -> Decoded {
     };
     let len = HEADER + body_len;
     let data = buf.slice(HEADER + FIXED + key_len..len);
-    Decoded::Frame { record: LogRecord { seq, arrival_ms, partition_key, data }, len }
+    Decoded::Frame { record: LogRecord { seq, arrival_ms, partition_key, data }, group, len }
 }
 
 #[cfg(test)]
@@ -100,7 +106,7 @@ mod tests {
 
     fn frame() -> Vec<u8> {
         let mut out = Vec::new();
-        encode(&mut out, 7, 1_700_000_000_123, "lane-ü", b"payload");
+        encode(&mut out, 7, 5, 1_700_000_000_123, "lane-ü", b"payload");
         out
     }
 
@@ -108,9 +114,9 @@ mod tests {
     fn a_frame_reads_back_as_it_was_written() {
         let bytes = frame();
         let total = bytes.len();
-        let Decoded::Frame { record, len } = decode(&bytes.into()) else { panic!("no frame") };
+        let Decoded::Frame { record, group, len } = decode(&bytes.into()) else { panic!("no frame") };
         assert_eq!(len, total);
-        assert_eq!(record.seq, 7);
+        assert_eq!((record.seq, group), (7, 5));
         assert_eq!(record.arrival_ms, 1_700_000_000_123);
         assert_eq!(record.partition_key, "lane-ü");
         assert_eq!(record.data, Bytes::from_static(b"payload"));

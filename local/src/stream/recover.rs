@@ -4,9 +4,12 @@ use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
+use bytes::{Buf, Bytes};
+
 use super::cursor::{Cursor, READ_BYTES};
 use super::disk::Disk;
 use super::error::{StreamOpenError, StreamReadError};
+use super::frame::{self, Decoded};
 use super::shard::{Segment, last_arrival};
 
 /// A shard as it was found.
@@ -84,6 +87,10 @@ fn scan(segment: &mut Segment, disk: &dyn Disk) -> Result<(), StreamOpenError> {
     }
     segment.len = cursor.offset();
     if segment.len < size {
+        if let Some(later) = later_group(&path, segment.len, segment.last_seq + 1).map_err(io("read"))? {
+            let why = format!("its record {} is missing, though {later} is there", segment.last_seq + 1);
+            return Err(StreamReadError::Damaged { path, offset: segment.len, why }.into());
+        }
         let aside = set_aside(&path, segment.len).map_err(io("move a torn tail aside from"))?;
         tracing::warn!(
             path = %path.display(),
@@ -97,6 +104,25 @@ fn scan(segment: &mut Segment, disk: &dyn Disk) -> Result<(), StreamOpenError> {
     Ok(())
 }
 
+/// A record behind `offset` of a group that begins after `missing`, if there is one.
+fn later_group(path: &Path, offset: u64, missing: u64) -> std::io::Result<Option<u64>> {
+    let mut file = fs::File::open(path)?;
+    file.seek(SeekFrom::Start(offset))?;
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail)?;
+    let mut tail = Bytes::from(tail);
+    while !tail.is_empty() {
+        if let Decoded::Frame { record, group, .. } = frame::decode(&tail)
+            && group > missing
+            && record.seq >= group
+        {
+            return Ok(Some(record.seq));
+        }
+        tail.advance(1);
+    }
+    Ok(None)
+}
+
 fn set_aside(path: &Path, from: u64) -> std::io::Result<std::path::PathBuf> {
     let mut file = fs::File::open(path)?;
     file.seek(SeekFrom::Start(from))?;
@@ -107,6 +133,8 @@ fn set_aside(path: &Path, from: u64) -> std::io::Result<std::path::PathBuf> {
         let aside = path.with_extension(format!("log.torn-{n}"));
         if !aside.exists() {
             fs::write(&aside, tail)?;
+            // Before the original is cut.
+            fs::File::open(&aside)?.sync_all()?;
             return Ok(aside);
         }
         n += 1;

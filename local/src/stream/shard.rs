@@ -81,6 +81,8 @@ pub(super) struct Shard {
     pub(super) queue: Queue,
     pub(super) durable: watch::Sender<Durable>,
     segments: Mutex<Vec<Segment>>,
+    /// Why the last group was not written; none if it was.
+    pub(super) trouble: Mutex<Option<String>>,
     /// One trim at a time: it looks at the list, reads files, and looks again.
     trimming: Mutex<()>,
 }
@@ -90,7 +92,15 @@ impl Shard {
     pub(super) fn new(id: u32, dir: PathBuf, queue: Queue, segments: Vec<Segment>) -> Self {
         let seq = segments.last().map_or(0, |active| active.last_seq);
         let (durable, _) = watch::channel(Durable { seq, closed: false });
-        Self { id, dir, queue, durable, segments: Mutex::new(segments), trimming: Mutex::new(()) }
+        Self {
+            id,
+            dir,
+            queue,
+            durable,
+            segments: Mutex::new(segments),
+            trouble: Mutex::default(),
+            trimming: Mutex::new(()),
+        }
     }
 
     pub(super) fn latest(&self) -> u64 {

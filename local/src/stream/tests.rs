@@ -113,6 +113,37 @@ async fn damage_in_the_middle_is_named_not_skipped() {
 }
 
 #[tokio::test]
+async fn damage_in_the_last_segment_is_told_from_a_torn_tail() {
+    let dir = tempfile::tempdir().unwrap();
+    let wide = StreamOptions { segment_bytes: 1 << 20, ..options() };
+    let log = StreamLog::open(dir.path(), &wide).unwrap();
+    // Three groups of one record, then one of three.
+    for n in 0..3 {
+        put(&log, n, 40).await.unwrap();
+    }
+    assert!(log.put((3..6).map(|n| record(n, 40)).collect()).await.iter().all(Result::is_ok));
+    drop(log);
+    let path = segments(dir.path()).remove(0);
+    let whole = fs::read(&path).unwrap();
+    let frame = whole.len() / 6;
+    for broken in 0..6 {
+        let mut bytes = whole.clone();
+        bytes[broken * frame + 30] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        let opened = StreamLog::open(dir.path(), &wide);
+        if broken < 3 {
+            // A later group was begun, so this record was acknowledged.
+            let error = opened.err().unwrap().to_string();
+            assert!(error.contains("is damaged at byte"), "{error}");
+            assert_eq!(fs::read(&path).unwrap(), bytes, "nothing is cut");
+        } else {
+            // The last group may never have been acknowledged, in whatever order its pages reached the disk.
+            assert_eq!(read_all(&opened.unwrap(), 0).len(), broken);
+        }
+    }
+}
+
+#[tokio::test]
 async fn trimming_keeps_what_is_unread_or_young() {
     let dir = tempfile::tempdir().unwrap();
     let log = StreamLog::open(dir.path(), &options()).unwrap();

@@ -4,7 +4,7 @@
 //! to its durable length before anything else is written.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use super::disk::{Disk, SegmentFile};
 use super::frame;
@@ -59,6 +59,7 @@ impl Writer {
             if let Err(why) = &answer {
                 tracing::warn!(shard = self.shard.id, "{why}");
             }
+            *self.shard.trouble.lock().unwrap_or_else(PoisonError::into_inner) = answer.clone().err();
             let mut next = answer;
             for batch in group {
                 let count = batch.records.len() as u64;
@@ -86,7 +87,7 @@ impl Writer {
         self.buf.shrink_to(KEPT_BUFFER);
         let mut next = first;
         for record in group.iter().flat_map(|batch| &batch.records) {
-            frame::encode(&mut self.buf, next, arrival_ms, &record.partition_key, &record.data);
+            frame::encode(&mut self.buf, next, first, arrival_ms, &record.partition_key, &record.data);
             next += 1;
         }
         self.write()?;

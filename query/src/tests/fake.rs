@@ -63,7 +63,7 @@ impl RecordStore for Fake {
         Ok(listed.into_values().take(query.limit).cloned().collect())
     }
 
-    async fn put_conflict(&self, _: Conflict) -> Result<(), LedgerError> {
+    async fn put_conflict(&self, _: Conflict) -> Result<bool, LedgerError> {
         unused()
     }
 
@@ -71,7 +71,7 @@ impl RecordStore for Fake {
         Ok(self.conflicts.iter().take(limit).cloned().collect())
     }
 
-    async fn quarantine(&self, _: Quarantined) -> Result<(), LedgerError> {
+    async fn quarantine(&self, _: Quarantined) -> Result<bool, LedgerError> {
         unused()
     }
 
@@ -80,7 +80,7 @@ impl RecordStore for Fake {
     }
 
     async fn awaited(&self, limit: usize) -> Result<Vec<Record>, LedgerError> {
-        Ok(self.records.iter().filter(|r| r.data.span().is_none()).take(limit).cloned().collect())
+        Ok(self.records.iter().filter(|r| r.data.unmet().next().is_some()).take(limit).cloned().collect())
     }
 
     async fn closed_before(&self) -> Result<Option<Timestamp>, LedgerError> {
