@@ -6,9 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use jiff::Timestamp;
 use shared::clock::Clock;
 use shared::id::{AgentId, RecordKey};
-use shared::ledger::{
-    Commit, CommitError, Conflict, LedgerError, MAX_COMMIT_ITEMS, RecordStore, RecordWrite, Refusal,
-};
+use shared::ledger::{Commit, CommitError, Conflict, LedgerError, RecordStore, RecordWrite, Refusal};
 use shared::metrics::Metrics;
 use shared::record::{Content, Record};
 use shared::rollup::Additions;
@@ -18,8 +16,8 @@ use crate::Aggregator;
 use crate::batch::{Batch, Unit};
 use crate::prepare::Prepared;
 
-/// Rollups beside one record in a transaction.
-const STEP: usize = MAX_COMMIT_ITEMS - 1;
+/// How many records are looked for at once, as DynamoDB's `BatchGetItem` takes.
+const LOOK: usize = 100;
 /// How often a write is tried again after someone else wrote the same item in between.
 pub(crate) const RACES: usize = 32;
 
@@ -80,13 +78,14 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
         let mut look_first = false;
         let mut fresh = 0_usize;
         let mut alone = 0_usize;
+        let most = self.ledger.max_commit_items();
         while !queue.is_empty() {
             if look_first && fresh == 0 {
                 // One duplicate mostly means a replay: then all of them are.
                 fresh = self.settle_known(lane, &mut queue, batch).await;
                 continue;
             }
-            if alone > 0 || queue.front().is_some_and(|first| first.items() > MAX_COMMIT_ITEMS) {
+            if alone > 0 || queue.front().is_some_and(|first| first.items() > most) {
                 alone = alone.saturating_sub(1);
                 fresh = fresh.saturating_sub(1);
                 if let Some(ready) = queue.pop_front() {
@@ -96,7 +95,7 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                 }
                 continue;
             }
-            let (chunk, commit) = take_chunk(&mut queue, lane);
+            let (chunk, commit) = take_chunk(&mut queue, lane, most);
             fresh = fresh.saturating_sub(chunk.len());
             match self.ledger.commit(commit).await {
                 Ok(()) => {
@@ -127,7 +126,7 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
     /// Takes what is in the ledger already out of the next records of the queue; answers how many are left of
     /// those looked at.
     async fn settle_known(&self, lane: u32, queue: &mut VecDeque<Prepared>, batch: &mut Batch) -> usize {
-        let next: Vec<_> = queue.drain(..queue.len().min(MAX_COMMIT_ITEMS)).collect();
+        let next: Vec<_> = queue.drain(..queue.len().min(LOOK)).collect();
         let keys: Vec<_> = next.iter().map(|r| (r.record.agent.clone(), r.record.key.clone())).collect();
         match self.ledger.get(&keys).await {
             Ok(found) => {
@@ -202,18 +201,19 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                 }
                 Some(known) => return self.repeated(lane, &ready.unit, known, batch).await,
             };
-            let steps = ready.additions.len().div_ceil(STEP).max(1);
+            let step = self.step();
+            let in_steps = ready.additions.len() > step;
             ready.record.version = expected.unwrap_or(0) + 1;
-            ready.record.data.step = (steps > 1).then_some(1);
+            ready.record.data.made = in_steps.then_some(step);
             let commit = Commit {
                 records: vec![RecordWrite { expected, record: ready.record.clone() }],
-                additions: ready.additions.step(0, STEP),
+                additions: ready.additions.slice(0, step),
                 lane,
             };
             match self.ledger.commit(commit).await {
                 Ok(()) => {
                     let agent = ready.record.agent.clone();
-                    if steps > 1 {
+                    if in_steps {
                         self.complete(lane, ready.record).await?;
                     }
                     batch.committed(&agent, &ready.additions);
@@ -241,7 +241,7 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
     ) -> Result<(), LedgerError> {
         let standing_hash = standing.data.hash.clone();
         // Whoever wrote it may have died between two steps: then this delivery is what finishes it.
-        if standing.data.step.is_some() {
+        if standing.data.made.is_some() {
             self.complete(lane, standing).await?;
         }
         let refused = unit.entry.hash();
@@ -264,8 +264,13 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
         Ok(())
     }
 
-    /// Makes the additions of a record that needs several transactions. Each moves the record's step on, so
-    /// that each addition is made once, whoever makes it.
+    /// Rollups beside one record in a transaction.
+    fn step(&self) -> usize {
+        self.ledger.max_commit_items().saturating_sub(1).max(1)
+    }
+
+    /// Makes the additions of a record that needs several transactions. Each notes on the record how many are
+    /// made, so that each addition is made once, whoever makes it and however many fit its transactions.
     pub(crate) async fn complete(&self, lane: u32, mut record: Record) -> Result<(), LedgerError> {
         let broken = |record: &Record, what: &str| {
             LedgerError::Broken(format!("record {} {}: {what}", record.agent, record.key))
@@ -274,14 +279,14 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
             Ok(additions) => additions.without_zeros(),
             Err(error) => return Err(broken(&record, &error.to_string())),
         };
-        let steps = additions.len().div_ceil(STEP);
         let mut races = 0;
-        while let Some(step) = record.data.step {
+        while let Some(made) = record.data.made {
             let expected = record.version;
+            let upto = made + self.step();
             record.version += 1;
-            record.data.step = (step + 1 < steps).then_some(step + 1);
+            record.data.made = (upto < additions.len()).then_some(upto);
             let write = RecordWrite { expected: Some(expected), record: record.clone() };
-            let commit = Commit { records: vec![write], additions: additions.step(step, STEP), lane };
+            let commit = Commit { records: vec![write], additions: additions.slice(made, self.step()), lane };
             match self.ledger.commit(commit).await {
                 Ok(()) => {}
                 Err(CommitError::Refused(refusals)) if races < RACES => {
@@ -312,12 +317,12 @@ fn failed_if(done: Result<(), LedgerError>, origins: impl IntoIterator<Item = us
 }
 
 /// Takes records off the queue as long as they fit one transaction with their merged additions.
-fn take_chunk(queue: &mut VecDeque<Prepared>, lane: u32) -> (Vec<Prepared>, Commit) {
+fn take_chunk(queue: &mut VecDeque<Prepared>, lane: u32, most: usize) -> (Vec<Prepared>, Commit) {
     let mut chunk: Vec<Prepared> = Vec::new();
     let mut additions = Additions::default();
     while let Some(ready) = queue.front() {
         let items = chunk.len() + 1 + additions.len_with(&ready.additions);
-        if items > MAX_COMMIT_ITEMS {
+        if items > most {
             break;
         }
         if additions.merge(&ready.additions).is_err() {

@@ -56,7 +56,7 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                         let awaited = corrected(RecordData::awaited(), corrects.index(), single);
                         (vec![own, write(agent, &target_key, None, awaited)], Additions::default())
                     }
-                    Some(target) if target.data.step.is_some() => {
+                    Some(target) if target.data.made.is_some() => {
                         self.complete(lane, target).await?;
                         continue;
                     }

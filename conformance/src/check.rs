@@ -181,7 +181,7 @@ pub async fn recomputable<L: Ledger>(ledger: &L) -> Result<(), Violation> {
     let law = invariant::RECOMPUTABLE;
     let mut sum = Additions::default();
     for record in all_records(ledger).await.map_err(|e| broken(law, e))? {
-        if record.data.step.is_some() {
+        if record.data.made.is_some() {
             return Err(broken(law, format!("{} {} is not complete", record.agent, record.key)));
         }
         let additions = record.data.additions(&record.agent).map_err(|e| broken(law, e.to_string()))?;

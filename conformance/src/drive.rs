@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
@@ -13,7 +14,7 @@ use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::kinesis::{KinesisEvent, KinesisEventRecord};
 use fastrand::Rng;
 use shared::alert::Alert;
-use shared::ledger::{Ledger, LedgerError};
+use shared::ledger::{Ledger, LedgerError, MAX_COMMIT_ITEMS};
 use shared::metrics::{BatchMetrics, Metrics};
 use shared::notifier::{Notifier, NotifyError};
 use shared::price::PriceBook;
@@ -73,6 +74,7 @@ pub struct World<L> {
     feed: Arc<Feed>,
     book: Arc<PriceBook>,
     missing: Option<Guard>,
+    processes: AtomicUsize,
     /// By partition key: how far its records are consumed.
     consumed: BTreeMap<String, usize>,
     evaluated: usize,
@@ -91,13 +93,18 @@ impl<L: Ledger> World<L> {
             feed: Arc::default(),
             book: Arc::new(book),
             missing,
+            processes: AtomicUsize::new(0),
             consumed: BTreeMap::new(),
             evaluated: 0,
         }
     }
 
+    /// Processes over one ledger may differ in how much they commit at once: after an upgrade, or where
+    /// another ledger takes more.
     fn process(&self, crash: CrashPoint) -> Arc<Sabotaged<Faulty<L>>> {
-        let faulty = Faulty::new(Arc::clone(&self.ledger), Arc::clone(&self.feed), crash);
+        let limits = [MAX_COMMIT_ITEMS, 40, usize::MAX];
+        let max_items = limits[self.processes.fetch_add(1, Ordering::Relaxed) % limits.len()];
+        let faulty = Faulty::new(Arc::clone(&self.ledger), Arc::clone(&self.feed), crash, max_items);
         Arc::new(Sabotaged::new(faulty, self.missing))
     }
 

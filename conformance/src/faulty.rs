@@ -57,12 +57,14 @@ pub struct Faulty<L> {
     calls: AtomicI64,
     crash: CrashPoint,
     dead: AtomicBool,
+    max_items: usize,
 }
 
 impl<L: Ledger> Faulty<L> {
-    /// A process that dies at `crash`.
-    pub fn new(inner: Arc<L>, feed: Arc<Feed>, crash: CrashPoint) -> Self {
-        Self { inner, feed, calls: AtomicI64::new(0), crash, dead: AtomicBool::new(false) }
+    /// A process that dies at `crash`, and commits at most `max_items` at once.
+    pub fn new(inner: Arc<L>, feed: Arc<Feed>, crash: CrashPoint, max_items: usize) -> Self {
+        let max_items = max_items.min(inner.max_commit_items());
+        Self { inner, feed, calls: AtomicI64::new(0), crash, dead: AtomicBool::new(false), max_items }
     }
 
     /// Whether it died.
@@ -110,6 +112,10 @@ pub async fn yield_now() {
 }
 
 impl<L: Ledger> RecordStore for Faulty<L> {
+    fn max_commit_items(&self) -> usize {
+        self.max_items
+    }
+
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
         self.call(async {
             self.inner.commit(commit.clone()).await?;

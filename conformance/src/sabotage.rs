@@ -66,6 +66,10 @@ impl<L: Ledger> Sabotaged<L> {
 }
 
 impl<L: Ledger> RecordStore for Sabotaged<L> {
+    fn max_commit_items(&self) -> usize {
+        self.inner.max_commit_items()
+    }
+
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
         let records = || Commit { additions: Additions::default(), ..commit.clone() };
         let additions = || Commit { records: Vec::new(), ..commit.clone() };

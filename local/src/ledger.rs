@@ -19,6 +19,9 @@ mod schema;
 
 pub use feed::Change;
 
+/// The most items of one commit. SQLite has no limit; more events in one transaction share more rollups, and
+/// less has to be done again when one of its conditions fails.
+pub(crate) const MAX_ITEMS: usize = 1_000;
 /// How many idle connections for readers are kept.
 const IDLE_READERS: usize = 4;
 

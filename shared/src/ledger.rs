@@ -17,7 +17,7 @@ use crate::rollup::{Additions, Parts, Scope, ScopeKind};
 use crate::totals::Overflow;
 use crate::window::{Range, WindowKind};
 
-/// The most items of one commit: DynamoDB's limit for a transaction, kept everywhere.
+/// The most items of one commit unless a ledger takes more: DynamoDB's limit for a transaction.
 pub const MAX_COMMIT_ITEMS: usize = 100;
 
 /// A ledger that did not answer. Whether a write happened is unknown; repeating it is safe.
@@ -171,7 +171,12 @@ pub struct RollupRow {
 
 /// Records and what was put aside (A1, A2, A7), and the one write that changes totals.
 pub trait RecordStore: Send + Sync {
-    /// Commits a transaction of at most [`MAX_COMMIT_ITEMS`].
+    /// The most items of one commit. It may differ from process to process over one ledger.
+    fn max_commit_items(&self) -> usize {
+        MAX_COMMIT_ITEMS
+    }
+
+    /// Commits a transaction of at most [`Self::max_commit_items`].
     fn commit(&self, commit: Commit) -> impl Future<Output = Result<(), CommitError>> + Send;
 
     /// Reads records by key, consistently, in the order asked for.
@@ -281,8 +286,12 @@ impl<L: RecordStore + RollupStore + BudgetStore + AlertStore> Ledger for L {}
 
 /// A shared ledger is a ledger.
 macro_rules! forward {
-    ($port:ident { $(fn $name:ident(&self $(, $arg:ident: $ty:ty)* $(,)?) -> $out:ty;)* }) => {
+    ($port:ident { $(limit $plain:ident -> $type:ty;)? $(fn $name:ident(&self $(, $arg:ident: $ty:ty)* $(,)?) -> $out:ty;)* }) => {
         impl<L: $port> $port for std::sync::Arc<L> {
+            $(fn $plain(&self) -> $type {
+                (**self).$plain()
+            })?
+
             $(fn $name(&self $(, $arg: $ty)*) -> impl Future<Output = $out> + Send {
                 (**self).$name($($arg),*)
             })*
@@ -291,6 +300,7 @@ macro_rules! forward {
 }
 
 forward!(RecordStore {
+    limit max_commit_items -> usize;
     fn commit(&self, commit: Commit) -> Result<(), CommitError>;
     fn get(&self, keys: &[(AgentId, RecordKey)]) -> Result<Vec<Option<Record>>, LedgerError>;
     fn records(&self, query: &RecordQuery) -> Result<Vec<Record>, LedgerError>;

@@ -112,9 +112,10 @@ pub struct RecordData {
     /// Corrections by event index.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub corrections: BTreeMap<EventIndex, Correction>,
-    /// Set while the rollup additions, too many for one transaction, are only made up to this step.
+    /// Set while the rollup additions, too many for one transaction, are not all made: how many are, in the
+    /// order of their keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub step: Option<usize>,
+    pub made: Option<usize>,
 }
 
 /// One event of a record, as it counts now.
@@ -143,7 +144,7 @@ impl RecordData {
             outcomes: Vec::new(),
             prices: Vec::new(),
             corrections: BTreeMap::new(),
-            step: None,
+            made: None,
         }
     }
 

@@ -273,10 +273,10 @@ impl Additions {
         self.0.iter()
     }
 
-    /// The `step`-th run of at most `size`, in key order.
+    /// At most `len` of them, from the one at `from` on, in key order.
     #[must_use]
-    pub fn step(&self, step: usize, size: usize) -> Additions {
-        Self(self.0.iter().skip(step * size).take(size).map(|(k, p)| (k.clone(), p.clone())).collect())
+    pub fn slice(&self, from: usize, len: usize) -> Additions {
+        Self(self.0.iter().skip(from).take(len).map(|(k, p)| (k.clone(), p.clone())).collect())
     }
 }
 

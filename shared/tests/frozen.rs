@@ -123,7 +123,7 @@ fn usage_record() -> RecordData {
     let own = |id: &str| EventId::Own(OwnId::parse(id).unwrap());
     data.corrections.entry(100).or_default().amend(&own("e-3"), &amend());
     data.corrections.entry(101).or_default().void(&own("e-4"));
-    data.step = Some(1);
+    data.made = Some(99);
     data
 }
 

@@ -9,18 +9,17 @@ use alerter::Alerter;
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use serde_dynamo::AttributeValue;
 use shared::clock::Clock;
-use shared::ledger::MAX_COMMIT_ITEMS;
 use shared::notifier::Notifier;
 use tokio::sync::watch;
 
 use super::StartError;
 use super::shard::{Position, Progress, consume};
-use crate::ledger::{Change, SqliteLedger};
+use crate::ledger::{Change, MAX_ITEMS, SqliteLedger};
 use crate::mapping::{Item, Mapping, Source, SourceConfig, SourceError};
 
 /// Sequence numbers of a change's records are `seq * KEYS + n`: each its own, ascending, and traceable.
-const KEYS: u64 = 1_000;
-const _: () = assert!((MAX_COMMIT_ITEMS as u64) < KEYS);
+const KEYS: u64 = 10_000;
+const _: () = assert!((MAX_ITEMS as u64) < KEYS);
 
 /// Held while alerts are delivered. The sweep looks for what is undelivered, and would deliver once more what
 /// the consumer is just delivering: harmless, but finance reads each alert.

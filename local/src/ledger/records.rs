@@ -12,13 +12,17 @@ use shared::record::Record;
 use shared::rollup::RollupKey;
 use shared::window::WindowKind;
 
-use super::{SqliteLedger, feed, refusal, rollups, unreadable};
+use super::{MAX_ITEMS, SqliteLedger, feed, refusal, rollups, unreadable};
 
 const COLUMNS: &str = "agent, key, version, data";
 
 impl RecordStore for SqliteLedger {
+    fn max_commit_items(&self) -> usize {
+        MAX_ITEMS
+    }
+
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
-        debug_assert!(invariant::commit_fits(&commit), "{}", invariant::COMMIT_FITS.law);
+        debug_assert!(invariant::commit_fits(&commit, MAX_ITEMS), "{}", invariant::COMMIT_FITS.law);
         let mut refused = Vec::new();
         let mut overflow = None;
         let done = self.write(|db| {
