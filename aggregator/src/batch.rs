@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_lambda_events::kinesis::{KinesisEvent, KinesisEventRecord};
 use shared::clock::Clock;
-use shared::event::Body;
 use shared::hash::ContentHash;
-use shared::id::{AgentId, EventId, PART_EVENTS};
-use shared::ledger::RecordStore;
+use shared::id::{AgentId, PART_EVENTS};
+use shared::ledger::{LedgerError, RecordStore};
 use shared::metrics::{AgentDelta, BatchMetrics, Metrics};
 use shared::rollup::{Additions, ScopeKind};
 use shared::totals::Totals;
@@ -25,6 +24,15 @@ pub(crate) struct Unit {
     pub(crate) position: String,
     /// What it is.
     pub(crate) entry: Entry,
+}
+
+/// What became of a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// The ledger holds this content: since now, or already.
+    Stands,
+    /// It was put aside, or the ledger holds other content in its place.
+    Refused,
 }
 
 /// What a batch did so far.
@@ -50,6 +58,12 @@ impl Batch {
                 }
             }
         }
+    }
+
+    /// Lets the stream record of a unit come again.
+    pub(crate) fn fail(&mut self, origin: usize, error: &LedgerError) {
+        tracing::warn!(%error, "a record was not committed; it will come again");
+        self.failed.insert(origin);
     }
 
     pub(crate) fn metrics(self) -> BatchMetrics {
@@ -95,8 +109,7 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
             let id = format!("unreadable {position} {}", ContentHash::of_bytes(payload).as_str());
             let aside = Aside { id, position: &position, code: "unreadable", reason, payload };
             if let Err(error) = self.put_aside(aside, batch).await {
-                tracing::warn!(%error, position, "an unreadable record could not be put aside; it will come again");
-                batch.failed.insert(origin);
+                batch.fail(origin, &error);
             }
         }
         lanes
@@ -112,25 +125,23 @@ fn position(record: &KinesisEventRecord) -> String {
 
 /// Why an entry breaks a rule that its identity rests on; none if it breaks none.
 fn malformed(entry: &Entry) -> Option<String> {
-    match entry {
-        Entry::Part(part) => {
-            let mut indexes =
-                part.events.iter().map(|(i, _)| *i).chain(part.outcomes.iter().map(|(i, _)| *i));
-            let misplaced = indexes.find(|i| i / PART_EVENTS != part.part);
-            let ascending = part.events.windows(2).all(|pair| pair[0].0 < pair[1].0);
-            match misplaced {
-                Some(i) => {
-                    Some(format!("event {i} of key {} does not belong to part {}", part.key, part.part))
-                }
-                None if !ascending => Some(format!("the events of key {} are not in order", part.key)),
-                None => None,
-            }
+    let Entry::Part(part) = entry else { return None };
+    let key = &part.key;
+    let mut indexes = BTreeSet::new();
+    let calls = part.events.iter().map(|(i, _)| *i);
+    let outcomes = part.outcomes.iter().map(|(i, _)| *i);
+    let corrections = part.corrections.iter().map(|(i, _)| *i);
+    for index in calls.chain(outcomes).chain(corrections) {
+        if index / PART_EVENTS != part.part {
+            return Some(format!("event {index} of key {key} does not belong to part {}", part.part));
         }
-        Entry::Single(single) => match (&single.body, &single.id) {
-            (Body::Usage(_) | Body::TaskOutcome(_), EventId::Sealed(..)) => {
-                Some(format!("event {} of a sealed submission stands outside of its part", single.id))
-            }
-            _ => None,
-        },
+        if !indexes.insert(index) {
+            return Some(format!("event {index} of key {key} is there twice"));
+        }
     }
+    if !part.events.is_sorted_by_key(|(i, _)| *i) {
+        return Some(format!("the events of key {key} are not in order"));
+    }
+    let other = part.corrections.iter().find(|(_, body)| !body.is_correction());
+    other.map(|(index, _)| format!("event {index} of key {key} is no correction"))
 }

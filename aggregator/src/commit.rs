@@ -3,17 +3,16 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use jiff::Timestamp;
 use shared::clock::Clock;
 use shared::id::{AgentId, RecordKey};
 use shared::ledger::{Commit, CommitError, Conflict, LedgerError, RecordStore, RecordWrite, Refusal};
 use shared::metrics::Metrics;
 use shared::record::{Content, Record};
-use shared::rollup::Additions;
-use shared::wire::Entry;
+use shared::rollup::{Additions, RollupKey};
 
 use crate::Aggregator;
-use crate::batch::{Batch, Unit};
+use crate::batch::{Batch, Fate, Unit};
+use crate::lane::Lane;
 use crate::prepare::Prepared;
 
 /// How many records are looked for at once, as DynamoDB's `BatchGetItem` takes.
@@ -22,59 +21,8 @@ const LOOK: usize = 100;
 pub(crate) const RACES: usize = 32;
 
 impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
-    /// Commits a lane's units: first what happened, then what corrects it, so that a correction in the same
-    /// batch finds its target.
-    pub(crate) async fn commit_lane(
-        &self,
-        lane: u32,
-        units: Vec<Unit>,
-        closed_before: Option<Timestamp>,
-        batch: &mut Batch,
-    ) {
-        let (mut queue, mut corrections) = (VecDeque::new(), Vec::new());
-        let mut seen: HashMap<(AgentId, RecordKey), Unit> = HashMap::new();
-        for unit in units {
-            let origin = unit.origin;
-            let id = (unit.entry.agent().clone(), unit.entry.key());
-            let done = match seen.get(&id) {
-                Some(first) if first.entry.hash() == unit.entry.hash() => {
-                    batch.duplicates += 1;
-                    Ok(())
-                }
-                // Not decided here: the first of this batch may itself lose to what the ledger holds.
-                Some(_) => {
-                    corrections.push(unit);
-                    Ok(())
-                }
-                None => {
-                    seen.insert(id, unit.clone());
-                    if matches!(&unit.entry, Entry::Single(s) if s.body.is_correction()) {
-                        corrections.push(unit);
-                        Ok(())
-                    } else {
-                        self.prepare(unit, closed_before, batch).await.map(|ready| queue.extend(ready))
-                    }
-                }
-            };
-            failed_if(done, [origin], batch);
-        }
-        self.commit_queue(lane, queue, batch).await;
-        for unit in corrections {
-            let origin = unit.origin;
-            let done = if matches!(&unit.entry, Entry::Single(s) if s.body.is_correction()) {
-                self.correct(lane, &unit, closed_before, batch).await
-            } else {
-                match self.prepare(unit, closed_before, batch).await {
-                    Ok(Some(ready)) => self.commit_alone(lane, ready, None, batch).await,
-                    Ok(None) => Ok(()),
-                    Err(error) => Err(error),
-                }
-            };
-            failed_if(done, [origin], batch);
-        }
-    }
-
-    async fn commit_queue(&self, lane: u32, mut queue: VecDeque<Prepared>, batch: &mut Batch) {
+    /// Commits what a queue holds. What has no fate in the end has failed.
+    pub(crate) async fn commit_queue(&self, mut queue: VecDeque<Prepared>, lane: &mut Lane<'_>) {
         let mut look_first = false;
         let mut fresh = 0_usize;
         let mut alone = 0_usize;
@@ -82,31 +30,30 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
         while !queue.is_empty() {
             if look_first && fresh == 0 {
                 // One duplicate mostly means a replay: then all of them are.
-                fresh = self.settle_known(lane, &mut queue, batch).await;
+                fresh = self.settle_known(&mut queue, lane).await;
                 continue;
             }
             if alone > 0 || queue.front().is_some_and(|first| first.items() > most) {
                 alone = alone.saturating_sub(1);
                 fresh = fresh.saturating_sub(1);
                 if let Some(ready) = queue.pop_front() {
-                    let origin = ready.unit.origin;
-                    let done = self.commit_alone(lane, ready, None, batch).await;
-                    failed_if(done, [origin], batch);
+                    self.settle(ready, None, lane).await;
                 }
                 continue;
             }
-            let (chunk, commit) = take_chunk(&mut queue, lane, most);
+            let (chunk, commit) = take_chunk(&mut queue, lane.number, most);
             fresh = fresh.saturating_sub(chunk.len());
             match self.ledger.commit(commit).await {
                 Ok(()) => {
                     for ready in &chunk {
-                        batch.committed(&ready.record.agent, &ready.additions);
+                        lane.batch.committed(&ready.record.agent, &ready.additions);
+                        lane.fates[ready.n] = Some(Fate::Stands);
                     }
                 }
                 Err(CommitError::Refused(refusals)) => {
                     look_first = true;
                     fresh = 0;
-                    self.settle_refused(lane, chunk, refusals, &mut queue, batch).await;
+                    self.settle_refused(chunk, refusals, &mut queue, lane).await;
                 }
                 Err(CommitError::Overflow(_)) => {
                     // One of them is too much: find it by committing each alone.
@@ -114,18 +61,25 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                     chunk.into_iter().rev().for_each(|ready| queue.push_front(ready));
                 }
                 Err(CommitError::Ledger(error)) => {
-                    tracing::warn!(%error, "a commit had no answer; its records will come again");
-                    let origins = chunk.iter().chain(&queue).map(|ready| ready.unit.origin);
-                    batch.failed.extend(origins);
+                    chunk.iter().chain(&queue).for_each(|ready| lane.batch.fail(ready.unit.origin, &error));
                     return;
                 }
             }
         }
     }
 
+    /// Commits one record, and notes its fate or that it failed.
+    pub(crate) async fn settle(&self, ready: Prepared, existing: Option<Record>, lane: &mut Lane<'_>) {
+        let (n, origin) = (ready.n, ready.unit.origin);
+        match self.commit_alone(lane.number, ready, existing, lane.batch).await {
+            Ok(fate) => lane.fates[n] = Some(fate),
+            Err(error) => lane.batch.fail(origin, &error),
+        }
+    }
+
     /// Takes what is in the ledger already out of the next records of the queue; answers how many are left of
     /// those looked at.
-    async fn settle_known(&self, lane: u32, queue: &mut VecDeque<Prepared>, batch: &mut Batch) -> usize {
+    async fn settle_known(&self, queue: &mut VecDeque<Prepared>, lane: &mut Lane<'_>) -> usize {
         let next: Vec<_> = queue.drain(..queue.len().min(LOOK)).collect();
         let keys: Vec<_> = next.iter().map(|r| (r.record.agent.clone(), r.record.key.clone())).collect();
         match self.ledger.get(&keys).await {
@@ -134,11 +88,7 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                 for (ready, existing) in next.into_iter().zip(found) {
                     match existing {
                         None => fresh.push(ready),
-                        Some(existing) => {
-                            let origin = ready.unit.origin;
-                            let done = self.commit_alone(lane, ready, Some(existing), batch).await;
-                            failed_if(done, [origin], batch);
-                        }
+                        Some(existing) => self.settle(ready, Some(existing), lane).await,
                     }
                 }
                 let left = fresh.len();
@@ -146,7 +96,7 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                 left
             }
             Err(error) => {
-                failed_if(Err(error), next.iter().map(|ready| ready.unit.origin), batch);
+                next.iter().for_each(|ready| lane.batch.fail(ready.unit.origin, &error));
                 0
             }
         }
@@ -154,11 +104,10 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
 
     async fn settle_refused(
         &self,
-        lane: u32,
         chunk: Vec<Prepared>,
         refusals: Vec<Refusal>,
         queue: &mut VecDeque<Prepared>,
-        batch: &mut Batch,
+        lane: &mut Lane<'_>,
     ) {
         let mut refused: HashMap<usize, Option<Record>> =
             refusals.into_iter().map(|refusal| (refusal.index, refusal.existing)).collect();
@@ -166,11 +115,7 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
         for (index, ready) in chunk.into_iter().enumerate() {
             match refused.remove(&index) {
                 None => rest.push(ready),
-                Some(existing) => {
-                    let origin = ready.unit.origin;
-                    let done = self.commit_alone(lane, ready, existing, batch).await;
-                    failed_if(done, [origin], batch);
-                }
+                Some(existing) => self.settle(ready, existing, lane).await,
             }
         }
         rest.into_iter().rev().for_each(|ready| queue.push_front(ready));
@@ -183,7 +128,7 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
         mut ready: Prepared,
         mut existing: Option<Record>,
         batch: &mut Batch,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<Fate, LedgerError> {
         for _ in 0..RACES {
             let expected = match existing.take() {
                 None => None,
@@ -192,38 +137,34 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                     match ready.record.data.additions(&ready.record.agent) {
                         Ok(additions) => ready.additions = additions.without_zeros(),
                         Err(error) => {
-                            return self
-                                .put_aside_unit(&ready.unit, "overflow", error.to_string(), batch)
-                                .await;
+                            self.put_aside_unit(&ready.unit, "overflow", error.to_string(), batch).await?;
+                            return Ok(Fate::Refused);
                         }
                     }
                     Some(known.version)
                 }
                 Some(known) => return self.repeated(lane, &ready.unit, known, batch).await,
             };
-            let step = self.step();
-            let in_steps = ready.additions.len() > step;
+            let (additions, all) = ready.additions.after(None, self.step());
             ready.record.version = expected.unwrap_or(0) + 1;
-            ready.record.data.made = in_steps.then_some(step);
-            let commit = Commit {
-                records: vec![RecordWrite { expected, record: ready.record.clone() }],
-                additions: ready.additions.slice(0, step),
-                lane,
-            };
+            ready.record.data.made = if all { None } else { additions.last().map(RollupKey::item_key) };
+            let records = vec![RecordWrite { expected, record: ready.record.clone() }];
+            let commit = Commit { records, additions, lane };
             match self.ledger.commit(commit).await {
                 Ok(()) => {
                     let agent = ready.record.agent.clone();
-                    if in_steps {
+                    if !all {
                         self.complete(lane, ready.record).await?;
                     }
                     batch.committed(&agent, &ready.additions);
-                    return Ok(());
+                    return Ok(Fate::Stands);
                 }
                 Err(CommitError::Refused(refusals)) => {
                     existing = refusals.into_iter().next().and_then(|refusal| refusal.existing);
                 }
                 Err(CommitError::Overflow(error)) => {
-                    return self.put_aside_unit(&ready.unit, "overflow", error.to_string(), batch).await;
+                    self.put_aside_unit(&ready.unit, "overflow", error.to_string(), batch).await?;
+                    return Ok(Fate::Refused);
                 }
                 Err(CommitError::Ledger(error)) => return Err(error),
             }
@@ -238,7 +179,7 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
         unit: &Unit,
         standing: Record,
         batch: &mut Batch,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<Fate, LedgerError> {
         let standing_hash = standing.data.hash.clone();
         // Whoever wrote it may have died between two steps: then this delivery is what finishes it.
         if standing.data.made.is_some() {
@@ -258,36 +199,36 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                     at: self.clock.now(),
                 };
                 batch.conflicts += u64::from(self.ledger.put_conflict(conflict).await?);
+                Ok(Fate::Refused)
             }
-            _ => batch.duplicates += 1,
+            _ => {
+                batch.duplicates += 1;
+                Ok(Fate::Stands)
+            }
         }
-        Ok(())
     }
 
-    /// Rollups beside one record in a transaction.
-    fn step(&self) -> usize {
-        self.ledger.max_commit_items().saturating_sub(1).max(1)
-    }
-
-    /// Makes the additions of a record that needs several transactions. Each notes on the record how many are
-    /// made, so that each addition is made once, whoever makes it and however many fit its transactions.
+    /// Makes the additions of a record that needs several transactions. Each notes on the record how far it
+    /// came, so that each addition is made once, whoever makes it and however many fit its transactions.
     pub(crate) async fn complete(&self, lane: u32, mut record: Record) -> Result<(), LedgerError> {
         let broken = |record: &Record, what: &str| {
             LedgerError::Broken(format!("record {} {}: {what}", record.agent, record.key))
         };
-        let additions = match record.data.additions(&record.agent) {
+        let all = match record.data.additions(&record.agent) {
             Ok(additions) => additions.without_zeros(),
             Err(error) => return Err(broken(&record, &error.to_string())),
         };
         let mut races = 0;
-        while let Some(made) = record.data.made {
+        while let Some((pk, sk)) = record.data.made.take() {
+            let Some(made) = RollupKey::from_item_key(&pk, &sk) else {
+                return Err(broken(&record, "it is not readable how many of its additions are made"));
+            };
+            let (additions, is_last) = all.after(Some(&made), self.step());
             let expected = record.version;
-            let upto = made + self.step();
             record.version += 1;
-            record.data.made = (upto < additions.len()).then_some(upto);
+            record.data.made = if is_last { None } else { additions.last().map(RollupKey::item_key) };
             let write = RecordWrite { expected: Some(expected), record: record.clone() };
-            let commit = Commit { records: vec![write], additions: additions.slice(made, self.step()), lane };
-            match self.ledger.commit(commit).await {
+            match self.ledger.commit(Commit { records: vec![write], additions, lane }).await {
                 Ok(()) => {}
                 Err(CommitError::Refused(refusals)) if races < RACES => {
                     races += 1;
@@ -303,17 +244,15 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
         }
         Ok(())
     }
+
+    /// Rollups beside one record in a transaction.
+    fn step(&self) -> usize {
+        self.ledger.max_commit_items().saturating_sub(1).max(1)
+    }
 }
 
 pub(crate) fn lost_races(agent: &AgentId, key: &RecordKey) -> LedgerError {
     LedgerError::Retry(format!("record {agent} {key} was written by others {RACES} times in between"))
-}
-
-fn failed_if(done: Result<(), LedgerError>, origins: impl IntoIterator<Item = usize>, batch: &mut Batch) {
-    if let Err(error) = done {
-        tracing::warn!(%error, "a record was not committed; it will come again");
-        batch.failed.extend(origins);
-    }
 }
 
 /// Takes records off the queue as long as they fit one transaction with their merged additions.

@@ -6,6 +6,7 @@
 mod batch;
 mod commit;
 mod correct;
+mod lane;
 mod prepare;
 
 use std::collections::BTreeSet;

@@ -1,8 +1,10 @@
 //! From a unit to the record it becomes, priced, with its additions to the rollups.
 
 use jiff::Timestamp;
+use serde::Serialize;
 use shared::clock::Clock;
 use shared::event::Body;
+use shared::hash::ContentHash;
 use shared::id::{AgentId, RecordKey};
 use shared::ledger::{LedgerError, RecordStore};
 use shared::metrics::Metrics;
@@ -16,6 +18,8 @@ use crate::{Aggregator, Aside};
 /// A record ready to be committed for the first time.
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
+    /// Which unit of its lane.
+    pub(crate) n: usize,
     pub(crate) unit: Unit,
     pub(crate) record: Record,
     pub(crate) additions: Additions,
@@ -32,6 +36,7 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
     /// Prices a unit that is no correction. None if nothing of it is left to commit.
     pub(crate) async fn prepare(
         &self,
+        n: usize,
         mut unit: Unit,
         closed_before: Option<Timestamp>,
         batch: &mut Batch,
@@ -46,7 +51,7 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
         match data.additions(&agent) {
             Ok(additions) => {
                 let record = Record { agent, key: unit.entry.key(), version: 1, data };
-                Ok(Some(Prepared { unit, record, additions }))
+                Ok(Some(Prepared { n, unit, record, additions }))
             }
             Err(error) => {
                 self.put_aside_unit(&unit, "overflow", error.to_string(), batch).await?;
@@ -59,6 +64,7 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
         match entry {
             Entry::Part(part) => RecordData {
                 outcomes: part.outcomes.clone(),
+                sealed_corrections: part.corrections.clone(),
                 ..RecordData::usage(part.hash.clone(), part.events.clone(), &self.book)
             },
             Entry::Single(single) => {
@@ -99,13 +105,16 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                 Ok(false)
             }
             Entry::Part(part) => {
+                // Whether a correction is too late is for the time of its target to say.
                 let open = Part {
                     events: part.events.extract_if(.., |(_, e)| !is_closed(e.time)).collect(),
                     outcomes: part.outcomes.extract_if(.., |(_, t)| !is_closed(t.time)).collect(),
+                    corrections: std::mem::take(&mut part.corrections),
                     ..part.clone()
                 };
                 self.put_aside_unit(unit, "closed_period", reason, batch).await?;
-                let left = !(open.events.is_empty() && open.outcomes.is_empty());
+                let left =
+                    !(open.events.is_empty() && open.outcomes.is_empty() && open.corrections.is_empty());
                 unit.entry = Entry::Part(open);
                 Ok(left)
             }
@@ -125,10 +134,23 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
         reason: String,
         batch: &mut Batch,
     ) -> Result<(), LedgerError> {
-        let (agent, key, hash) = (unit.entry.agent(), unit.entry.key(), unit.entry.hash().as_str());
-        let payload = serde_json::to_vec(&unit.entry)
-            .map_err(|e| LedgerError::Broken(format!("{agent} {key} cannot be written as JSON: {e}")))?;
-        let id = format!("{code} {agent} {key} {hash}");
-        self.put_aside(Aside { id, position: &unit.position, code, reason, payload: &payload }, batch).await
+        let name = format!("{} {}", unit.entry.agent(), unit.entry.key());
+        self.put_value_aside(&unit.position, code, &name, reason, &unit.entry, batch).await
+    }
+
+    /// Puts something readable aside, once for each content: the same unit may come again with another rest.
+    pub(crate) async fn put_value_aside<T: Serialize>(
+        &self,
+        position: &str,
+        code: &'static str,
+        name: &str,
+        reason: String,
+        value: &T,
+        batch: &mut Batch,
+    ) -> Result<(), LedgerError> {
+        let payload = serde_json::to_vec(value)
+            .map_err(|e| LedgerError::Broken(format!("{name} cannot be written as JSON: {e}")))?;
+        let id = format!("{code} {name} {}", ContentHash::of_bytes(&payload).as_str());
+        self.put_aside(Aside { id, position, code, reason, payload: &payload }, batch).await
     }
 }

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use shared::alert::Contributor;
 use shared::budget::{BudgetScope, Limit};
-use shared::ledger::{LedgerError, RollupQuery, RollupStore};
+use shared::ledger::{LedgerError, RollupStore};
 use shared::rollup::ScopeKind;
 use shared::totals::Totals;
-use shared::window::{Range, cover};
+use shared::window::Range;
 
-use crate::totals::add_counted;
+use crate::totals::{add, each};
 
 /// How many parts an alert names.
 const TOP: usize = 3;
@@ -31,20 +31,14 @@ pub(crate) async fn top<L: RollupStore>(
     };
     let named_by_second = b.is_none() && kind != ScopeKind::Agent;
     let mut parts: HashMap<String, Totals> = HashMap::new();
-    for segment in cover(range, Range::EVER) {
-        let query = RollupQuery {
-            kind,
-            a: a.clone(),
-            b: b.clone(),
-            window: segment.kind,
-            from: segment.from,
-            to: segment.to,
-        };
-        for row in ledger.rollups(&query).await? {
-            let name = if named_by_second { row.scope.b } else { row.scope.a };
-            add_counted(parts.entry(name).or_default(), &segment, &row.parts.0)?;
+    each(ledger, kind, a, b, range, |scope, totals| {
+        let name = if named_by_second { &scope.b } else { &scope.a };
+        match parts.get_mut(name) {
+            Some(sum) => add(sum, totals),
+            None => add(parts.entry(name.clone()).or_default(), totals),
         }
-    }
+    })
+    .await?;
     let mut parts: Vec<(String, Totals)> =
         parts.into_iter().filter(|(_, totals)| totals.events > 0).collect();
     parts.sort_by(|(a_name, a), (b_name, b)| {

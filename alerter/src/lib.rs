@@ -15,20 +15,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use jiff::Timestamp;
-use shared::alert::Delivery;
 use shared::budget::Budget;
 use shared::clock::Clock;
 use shared::id::BudgetName;
-use shared::ledger::{AlertQuery, AlertStore, BudgetStore, LedgerError, RollupStore};
+use shared::ledger::{AlertStore, BudgetStore, LedgerError, RollupStore};
 use shared::notifier::Notifier;
 use shared::window::Range;
 
+use evaluate::pending;
 use news::{News, Watched};
 
 pub use totals::period_totals;
-
-/// How many undelivered alerts a sweep takes on at once.
-const SWEEP_ALERTS: usize = 1_000;
 
 /// The handler of the alerter's Lambda, and of its local stand-in.
 ///
@@ -81,9 +78,16 @@ impl<L: RollupStore + BudgetStore + AlertStore, N: Notifier, C: Clock> Alerter<L
         }
         let mut failed = BTreeSet::new();
         for ((name, period), (budget, records)) in due {
-            if let Err(error) = self.evaluate(budget, period).await {
-                tracing::warn!(%error, budget = %name, "a budget was not evaluated; its changes will come again");
-                failed.extend(records);
+            match self.evaluate(budget, period).await {
+                Ok(()) => {}
+                Err(error @ LedgerError::Retry(_)) => {
+                    tracing::warn!(%error, budget = %name, "a budget was not evaluated; its changes will come again");
+                    failed.extend(records);
+                }
+                // The change would hold up every other budget for ever. The sweep comes back to this one.
+                Err(error @ LedgerError::Broken(_)) => {
+                    tracing::error!(%error, budget = %name, "a budget cannot be evaluated; the sweep tries again");
+                }
             }
         }
         failed.iter().filter_map(|n| event.records.get(*n)).for_each(&mut fail);
@@ -91,22 +95,23 @@ impl<L: RollupStore + BudgetStore + AlertStore, N: Notifier, C: Clock> Alerter<L
     }
 
     /// Evaluates every budget, for the current period and the one before, and sends again what is not known
-    /// to have arrived.
+    /// to have arrived. What fails for one budget is told in the end, and keeps no other from its turn.
     pub async fn sweep(&self) -> Result<(), LedgerError> {
         let now = self.clock.now();
+        let mut outcome = Ok(());
         for budget in self.ledger.budgets().await? {
-            let current = budget.spec.period.containing(now, &budget.spec.timezone);
-            if let Ok(before) = Timestamp::from_second(current.from - 1) {
-                self.evaluate(&budget, budget.spec.period.containing(before, &budget.spec.timezone)).await?;
+            let spec = &budget.spec;
+            let current = spec.period.containing(now, &spec.timezone);
+            let before = Timestamp::from_second(current.from - 1);
+            let before = before.ok().map(|at| spec.period.containing(at, &spec.timezone));
+            for period in before.into_iter().chain([current]) {
+                if let Err(error) = self.evaluate(&budget, period).await {
+                    tracing::error!(%error, budget = %spec.name, "a budget was not evaluated by the sweep");
+                    outcome = outcome.and(Err(error));
+                }
             }
-            self.evaluate(&budget, current).await?;
         }
-        let pending =
-            AlertQuery { state: Some(Delivery::Pending), limit: SWEEP_ALERTS, ..AlertQuery::default() };
-        // Oldest first, so that a crossing is told before its end.
-        for alert in self.ledger.alerts(&pending).await?.iter().rev() {
-            self.deliver(alert).await?;
-        }
-        Ok(())
+        let delivered = self.deliver(&pending()).await;
+        outcome.and(delivered)
     }
 }

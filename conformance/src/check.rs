@@ -60,7 +60,7 @@ async fn all_rollups<L: Ledger>(ledger: &L) -> Result<BTreeMap<Key, Totals>, Str
                 from: window.start(start - 90 * 86_400),
                 to: window.end(start + 90 * 86_400),
             };
-            for row in ledger.rollups(&query).await.map_err(|e| e.to_string())? {
+            for row in ledger.rollup_rows(&query).await.map_err(|e| e.to_string())? {
                 for (n, totals) in (0..).zip(&row.parts.0) {
                     let (name, at) = match window {
                         WindowKind::Hour => ("quarter", row.start + n * 900),
@@ -153,7 +153,7 @@ fn sums(totals: &Totals) -> Sums {
         events: totals.events,
         unpriced: totals.unpriced_events,
         tokens: totals.usage().map(|(bucket, n)| (bucket.name().to_owned(), n)).collect(),
-        cost: Decimal::from(totals.cost),
+        cost: totals.cost.to_string().parse().unwrap_or(Decimal::MAX),
         tasks: names.iter().map(|r| (name(r), totals.tasks[*r as usize])).collect(),
     }
 }

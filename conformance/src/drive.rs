@@ -46,14 +46,19 @@ impl Deliveries {
 struct Mailer<L> {
     process: Arc<Sabotaged<Faulty<L>>>,
     deliveries: Arc<Deliveries>,
-    fails: bool,
+    /// Chooses which deliveries fail; none if none does.
+    faults: Mutex<Option<Rng>>,
 }
 
 impl<L: Ledger> Notifier for Mailer<L> {
     async fn notify(&self, alert: &Alert) -> Result<(), NotifyError> {
         let died = |error: LedgerError| NotifyError(error.to_string());
         self.process.inner().step().await.map_err(died)?;
-        if self.fails {
+        let fails = match &mut *self.faults.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(rng) => rng.u32(..3) == 0,
+            None => false,
+        };
+        if fails {
             return Err(NotifyError("not now".to_owned()));
         }
         self.deliveries.0.lock().unwrap_or_else(PoisonError::into_inner).push(alert.clone());
@@ -136,8 +141,8 @@ impl<L: Ledger> World<L> {
             }
             for slice in &slices {
                 let crash = crash_point(rng, 2, 30);
-                let fails = rng.u32(..5) == 0;
-                tasks.push(Box::pin(self.watch(slice, crash, fails, &evaluated)));
+                let faults = rng.bool().then(|| rng.fork());
+                tasks.push(Box::pin(self.watch(slice, crash, faults, &evaluated)));
             }
             interleave(tasks, rng).await;
             (take(done), take(evaluated))
@@ -177,13 +182,8 @@ impl<L: Ledger> World<L> {
         }
         let changes = self.feed.all();
         let evaluated = Mutex::new(Vec::new());
-        self.watch(
-            &(changes.len(), changes[self.evaluated..].to_vec()),
-            CrashPoint::NEVER,
-            false,
-            &evaluated,
-        )
-        .await;
+        self.watch(&(changes.len(), changes[self.evaluated..].to_vec()), CrashPoint::NEVER, None, &evaluated)
+            .await;
         self.evaluated =
             take(evaluated).into_iter().max().ok_or("without faults, changes were not evaluated")?;
         Ok(())
@@ -192,16 +192,16 @@ impl<L: Ledger> World<L> {
     /// Runs the scheduled sweep, without faults.
     pub async fn sweep(&self) -> Result<(), LedgerError> {
         let process = self.process(CrashPoint::NEVER);
-        self.alerter(process, false).sweep().await
+        self.alerter(process, None).sweep().await
     }
 
     fn alerter(
         &self,
         process: Arc<Sabotaged<Faulty<L>>>,
-        fails: bool,
+        faults: Option<Rng>,
     ) -> Alerter<Arc<Sabotaged<Faulty<L>>>, Mailer<L>, Arc<ManualClock>> {
         let deliveries = Arc::clone(&self.deliveries);
-        let mailer = Mailer { process: Arc::clone(&process), deliveries, fails };
+        let mailer = Mailer { process: Arc::clone(&process), deliveries, faults: Mutex::new(faults) };
         Alerter::new(process, mailer, Arc::clone(&self.clock))
     }
 
@@ -227,13 +227,13 @@ impl<L: Ledger> World<L> {
         &self,
         slice: &(usize, Vec<RollupKey>),
         crash: CrashPoint,
-        fails: bool,
+        faults: Option<Rng>,
         done: &Mutex<Vec<usize>>,
     ) {
         let process = self.process(crash);
         let mut event = Event::default();
         event.records = slice.1.iter().enumerate().map(|(n, key)| change_record(n, key)).collect();
-        let response = self.alerter(Arc::clone(&process), fails).handle(event).await;
+        let response = self.alerter(Arc::clone(&process), faults).handle(event).await;
         if !process.inner().is_dead() && response.batch_item_failures.is_empty() {
             done.lock().unwrap_or_else(PoisonError::into_inner).push(slice.0);
         }

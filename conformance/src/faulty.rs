@@ -13,7 +13,7 @@ use shared::budget::{Budget, BudgetSpec};
 use shared::id::{AgentId, BudgetName, RecordKey};
 use shared::ledger::{
     AlertQuery, AlertStore, BudgetStore, Commit, CommitError, Conflict, Ledger, LedgerError, Quarantined,
-    RecordQuery, RecordStore, RollupQuery, RollupRow, RollupStore,
+    RecordQuery, RecordStore, RollupQuery, RollupStore, TakeRow,
 };
 use shared::record::Record;
 use shared::rollup::RollupKey;
@@ -163,8 +163,8 @@ impl<L: Ledger> RecordStore for Faulty<L> {
 }
 
 impl<L: Ledger> RollupStore for Faulty<L> {
-    async fn rollups(&self, query: &RollupQuery) -> Result<Vec<RollupRow>, LedgerError> {
-        self.call(self.inner.rollups(query)).await
+    async fn rollups(&self, queries: &[RollupQuery], take: TakeRow<'_>) -> Result<(), LedgerError> {
+        self.call(self.inner.rollups(queries, take)).await
     }
 
     async fn extent(&self) -> Result<Option<Range>, LedgerError> {

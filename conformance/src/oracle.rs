@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 use serde_json::Value;
+use shared::event::Body;
 use shared::id::{AgentId, EventId, RecordKey};
 use shared::record::{Content, Record};
 
@@ -62,12 +63,11 @@ pub fn receive(sends: &mut Sends, key: Option<&str>, events: &[Value], ids: &[St
             map.remove("id");
             map.remove("agent_id");
         }
-        let packed = key.is_some() && event.get("id").is_none() && event.get("corrects").is_none();
-        if packed {
-            let sent = Sent { index: id.index(), body };
-            units.entry((agent, id.usage_record())).or_default().push(sent);
+        let (sent, unit) = (Sent { index: id.index(), body }, (agent, id.record()));
+        if key.is_some() && event.get("id").is_none() {
+            units.entry(unit).or_default().push(sent);
         } else {
-            done.push(((agent, RecordKey::Single(id)), vec![Sent { index: 0, body }]));
+            done.push((unit, vec![sent]));
         }
     }
     for (unit, content) in units.into_iter().chain(done) {
@@ -118,6 +118,13 @@ fn stored_bodies(record: &Record) -> Vec<(u32, Value)> {
         Content::Void(void) => vec![(0, json(serde_json::to_value(void)))],
         Content::Amend(amend) => vec![(0, json(serde_json::to_value(amend)))],
     };
+    let inner = |body: &Body| match body {
+        Body::Usage(e) => serde_json::to_value(e),
+        Body::TaskOutcome(e) => serde_json::to_value(e),
+        Body::Void(e) => serde_json::to_value(e),
+        Body::Amend(e) => serde_json::to_value(e),
+    };
+    bodies.extend(record.data.sealed_corrections.iter().map(|(i, body)| (*i, json(inner(body)))));
     bodies.extend(record.data.outcomes.iter().map(|(i, task)| (*i, json(serde_json::to_value(task)))));
     bodies.sort_by_key(|(i, _)| *i);
     bodies

@@ -5,11 +5,12 @@ use shared::alert::{Alert, AlertState, Delivery, StateKey};
 use shared::budget::{Budget, BudgetSpec, Limit};
 use shared::event::UsageEvent;
 use shared::hash::ContentHash;
-use shared::id::{AgentId, BudgetName, EventId, RecordKey, TaskId};
+use shared::id::{AgentId, BudgetName, EventId, OwnId, RecordKey, TaskId};
 use shared::ledger::{
     AlertQuery, Commit, CommitError, Conflict, Ledger, Quarantined, RecordCursor, RecordQuery, RecordWrite,
     RollupQuery,
 };
+use shared::money::UsdSum;
 use shared::price::PriceBook;
 use shared::record::{Record, RecordData};
 use shared::rollup::{Additions, ScopeKind};
@@ -33,7 +34,7 @@ fn record(who: &str, id: &str, time: &str, tokens: u64) -> Result<Record, Box<dy
     let mut event = UsageEvent::new(time.parse()?, Usage::new([(Bucket::Input, tokens)])?);
     event.task_id = Some(TaskId::parse("T#1")?);
     let data = RecordData::usage(ContentHash::from(id), vec![(0, event)], &book);
-    Ok(Record { agent: agent(who)?, key: RecordKey::Single(EventId::parse(id)?), version: 1, data })
+    Ok(Record { agent: agent(who)?, key: RecordKey::Single(OwnId::parse(id)?), version: 1, data })
 }
 
 fn commit(record: &Record, expected: Option<u64>, lane: u32) -> Result<Commit, Box<dyn std::error::Error>> {
@@ -50,7 +51,7 @@ async fn org<L: Ledger>(
     let query =
         RollupQuery { kind: ScopeKind::Org, a: None, b: None, window, from: range.from, to: range.to };
     let mut sum = Totals::default();
-    for row in ledger.rollups(&query).await? {
+    for row in ledger.rollup_rows(&query).await? {
         for part in &row.parts.0 {
             sum.add(part)?;
         }
@@ -111,7 +112,7 @@ pub async fn overflow<L: Ledger>(ledger: &L) -> Checked {
     let first = record("a", "x", "2026-03-07T10:05:00Z", 7)?;
     let mut huge = commit(&first, None, 0)?;
     let time = "2026-03-07T10:05:00Z".parse()?;
-    let most = Totals { cost: "9999999999999".parse()?, events: 1, ..Totals::default() };
+    let most = Totals { cost: UsdSum::MAX, events: 1, ..Totals::default() };
     huge.additions = Additions::default();
     huge.additions.add(&[shared::rollup::Scope::org()], time, &most)?;
     ledger.commit(huge.clone()).await?;
@@ -183,14 +184,14 @@ pub async fn rollups<L: Ledger>(ledger: &L) -> Checked {
         from: 1_772_877_600,
         to: 1_772_884_800,
     };
-    let one = ledger.rollups(&query(ScopeKind::Agent, Some("a"), None)).await?;
+    let one = ledger.rollup_rows(&query(ScopeKind::Agent, Some("a"), None)).await?;
     ensure(one.len() == 2 && one[0].start < one[1].start, "one row per hour, in order")?;
     ensure(one[0].parts.0[0].tokens() == 10 && one[1].parts.0[3].tokens() == 1, "quarters are apart")?;
-    let all = ledger.rollups(&query(ScopeKind::Agent, None, None)).await?;
+    let all = ledger.rollup_rows(&query(ScopeKind::Agent, None, None)).await?;
     ensure(all.len() == 6, "all agents")?;
-    let of_task = ledger.rollups(&query(ScopeKind::AgentTask, None, Some("T#1"))).await?;
+    let of_task = ledger.rollup_rows(&query(ScopeKind::AgentTask, None, Some("T#1"))).await?;
     ensure(of_task.len() == 6, "the agents of a task")?;
-    let pair = ledger.rollups(&query(ScopeKind::AgentTask, Some("a#b"), Some("T#1"))).await?;
+    let pair = ledger.rollup_rows(&query(ScopeKind::AgentTask, Some("a#b"), Some("T#1"))).await?;
     ensure(pair.len() == 2 && pair.iter().all(|r| r.scope.a == "a#b"), "one pair")
 }
 
@@ -230,8 +231,8 @@ pub async fn alerts<L: Ledger>(ledger: &L) -> Checked {
     let zero = ledger.alert_state(&key).await?;
     ensure(zero == AlertState::default(), "no state is the default state")?;
     let spent = Totals { events: 1, cost: "6".parse()?, ..Totals::default() };
-    let (next, transitions) = zero.advance(&budget, &spent);
-    let alert = |t| Alert::new(&budget, period, t, &spent, Vec::new(), at);
+    let (next, transitions) = zero.advance(&budget, &spent, at);
+    let alert = |t| Alert::new(&budget, period, t, &spent, Vec::new());
     let made: Vec<Alert> = transitions.into_iter().map(alert).collect();
     ensure(!ledger.advance_alerts(&key, 5, &next, &made).await?, "another revision is refused")?;
     ensure(
@@ -250,12 +251,28 @@ pub async fn alerts<L: Ledger>(ledger: &L) -> Checked {
     ledger.mark_delivered(&made[0].id).await?;
     ensure(ledger.alerts(&pending).await?.is_empty(), "until it is")?;
     let by = AlertQuery {
-        budget: Some(budget.spec.name),
+        budget: Some(budget.spec.name.clone()),
         period_start: Some(period.from),
         limit: 9,
         ..AlertQuery::default()
     };
-    ensure(ledger.alerts(&by).await?.len() == 1, "by budget and period")
+    ensure(ledger.alerts(&by).await?.len() == 1, "by budget and period")?;
+    let all = Totals { cost: "10".parse()?, ..spent.clone() };
+    let (last, transitions) = next.advance(&budget, &all, at);
+    let more: Vec<Alert> =
+        transitions.into_iter().map(|t| Alert::new(&budget, period, t, &all, Vec::new())).collect();
+    ensure(ledger.advance_alerts(&key, 1, &last, &more).await?, "the state moves on")?;
+    for oldest_first in [false, true] {
+        let mut listed = Vec::new();
+        let mut query = AlertQuery { oldest_first, limit: 1, ..AlertQuery::default() };
+        while let Some(alert) = ledger.alerts(&query).await?.pop() {
+            query.after = Some((alert.at, alert.id.clone()));
+            listed.push(alert.threshold_percent);
+        }
+        let wanted = if oldest_first { [50, 100] } else { [100, 50] };
+        ensure(listed == wanted, "pages go on in the order asked for")?;
+    }
+    Ok(())
 }
 
 /// A7: conflicts and what was put aside, once each; the watermark only moves forward.

@@ -21,6 +21,7 @@ pub(crate) struct Sealed {
 struct Packed {
     events: Vec<(EventIndex, UsageEvent)>,
     outcomes: Vec<(EventIndex, TaskOutcome)>,
+    corrections: Vec<(EventIndex, Body)>,
     indexes: Vec<usize>,
 }
 
@@ -32,36 +33,32 @@ pub(crate) fn seal(submission: Submission) -> Result<Sealed, serde_json::Error> 
     for (n, draft) in (0..).zip(submission.drafts) {
         let at = ids.len();
         let id = match (draft.id, &submission.key) {
-            (Some(id), _) => EventId::Own(id),
-            (None, Some(key)) => EventId::Sealed(key.clone(), n),
-            (None, None) => EventId::Own(fresh_id()),
+            (Some(id), _) => id,
+            (None, None) => fresh_id(),
+            (None, Some(key)) => {
+                ids.push(EventId::Sealed(key.clone(), n));
+                let packed = parts.entry((draft.agent, n / PART_EVENTS)).or_default();
+                packed.indexes.push(at);
+                match draft.body {
+                    Body::Usage(event) => packed.events.push((n, event)),
+                    Body::TaskOutcome(task) => packed.outcomes.push((n, task)),
+                    body @ (Body::Void(_) | Body::Amend(_)) => packed.corrections.push((n, body)),
+                }
+                continue;
+            }
         };
-        ids.push(id.clone());
-        let part = (draft.agent.clone(), n / PART_EVENTS);
-        match (&id, draft.body) {
-            (EventId::Sealed(..), Body::Usage(event)) => {
-                let packed = parts.entry(part).or_default();
-                packed.indexes.push(at);
-                packed.events.push((n, event));
-            }
-            (EventId::Sealed(..), Body::TaskOutcome(task)) => {
-                let packed = parts.entry(part).or_default();
-                packed.indexes.push(at);
-                packed.outcomes.push((n, task));
-            }
-            (_, body) => {
-                let hash = body.content_hash()?;
-                let single = Single { agent: draft.agent, id, hash, body };
-                entries.push((Entry::Single(Box::new(single)), vec![at]));
-            }
-        }
+        ids.push(EventId::Own(id.clone()));
+        let hash = draft.body.content_hash()?;
+        let single = Single { agent: draft.agent, id, hash, body: draft.body };
+        entries.push((Entry::Single(Box::new(single)), vec![at]));
     }
     if let Some(key) = submission.key {
         for ((agent, part), packed) in parts {
-            let Packed { events, outcomes, indexes } = packed;
-            let hash = part_hash(&events, &outcomes)?;
+            let Packed { events, outcomes, corrections, indexes } = packed;
+            let hash = part_hash(&events, &outcomes, &corrections)?;
             let key = key.clone();
-            entries.push((Entry::Part(Part { agent, key, part, hash, events, outcomes }), indexes));
+            let part = Part { agent, key, part, hash, events, outcomes, corrections };
+            entries.push((Entry::Part(part), indexes));
         }
     }
     Ok(Sealed { ids, entries })

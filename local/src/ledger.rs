@@ -144,7 +144,8 @@ impl SqliteLedger {
         });
     }
 
-    /// Runs `work` on a connection that does not wait for the writer.
+    /// Runs `work` on a connection that does not wait for the writer. It sees everything that was committed
+    /// before: in WAL mode a snapshot begins at the newest commit.
     fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
         let Some(path) = &self.path else { return work(&self.writer()) };
         let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();

@@ -221,9 +221,8 @@ impl Page {
             || self.events.last_key_value().is_none_or(|(Reverse((time, ..)), _)| *time <= latest)
     }
 
-    fn offer(&mut self, record: &Record, request: &EventRequest, range: Range) -> Result<(), QueryError> {
+    fn offer(&mut self, record: &Record, request: &EventRequest, range: Range) {
         for effective in record.data.effective() {
-            let effective = effective.map_err(|e| shared::ledger::LedgerError::Broken(e.to_string()))?;
             let event = effective.event;
             let wanted = range.holds(event.time)
                 && request.from.is_none_or(|from| event.time >= from)
@@ -239,7 +238,6 @@ impl Page {
                 self.events.pop_last();
             }
         }
-        Ok(())
     }
 }
 
@@ -297,7 +295,7 @@ async fn read<L: RecordStore>(
             if !page.can_take(latest) {
                 return Ok(());
             }
-            page.offer(record, request, listing.range)?;
+            page.offer(record, request, listing.range);
         }
     }
     Ok(())

@@ -45,7 +45,7 @@ pub(crate) async fn listings<L: RollupStore>(
         let from = WindowKind::Day.start(range.from);
         let to = WindowKind::Day.end(WindowKind::Day.start(range.to - 1));
         let query = RollupQuery { kind, a, b, window: WindowKind::Day, from, to };
-        for (agent, ranges) in runs_of_days(kind, ledger.rollups(&query).await?) {
+        for (agent, ranges) in runs_of_days(kind, ledger.rollup_rows(&query).await?) {
             let Ok(agent) = AgentId::parse(&agent) else {
                 return Err(LedgerError::Broken(format!("rollups name the agent {agent:?}, which is no id")));
             };

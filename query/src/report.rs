@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use shared::money::Usd;
+use shared::money::UsdSum;
 use shared::totals::Totals;
 
 /// How a table shows a name that the sender did not state; JSON has null.
@@ -43,7 +43,7 @@ pub struct SpendLine {
     /// Sums by bucket.
     pub usage: UsageSums,
     /// Known cost; null where nothing is priced.
-    pub cost_usd: Option<Usd>,
+    pub cost_usd: Option<UsdSum>,
     /// Calls whose cost is unknown.
     pub unpriced_events: i64,
     /// Tokens of those.

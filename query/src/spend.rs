@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shared::ledger::{LedgerError, RecordStore, RollupStore};
-use shared::money::Usd;
+use shared::money::UsdSum;
 use shared::totals::Totals;
 use shared::window::{Range, WindowKind, Zone};
 
@@ -113,7 +113,7 @@ impl SpendRequest {
 struct Place {
     from: i64,
     to: i64,
-    cost: Option<Usd>,
+    cost: Option<UsdSum>,
     tokens: i128,
     slot: Slot,
 }
@@ -196,7 +196,7 @@ fn answer(
     })
 }
 
-type Rank = (Option<Usd>, i128, Slot);
+type Rank = (Option<UsdSum>, i128, Slot);
 
 /// Days and hours as time goes; names by cost, an unknown one last, then by tokens.
 fn compare(a: &Rank, b: &Rank) -> Ordering {
@@ -227,7 +227,7 @@ fn range_of(request: &SpendRequest, extent: Option<Range>, now: Timestamp) -> Re
 }
 
 /// The most distinct rows that a report keeps in memory.
-const MAX_ROWS: usize = 1_000_000;
+const MAX_ROWS: usize = 200_000;
 
 fn broken(error: &shared::totals::Overflow) -> LedgerError {
     LedgerError::Broken(error.to_string())

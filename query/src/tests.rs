@@ -43,7 +43,7 @@ pub(crate) fn event(time: Timestamp, names: [&str; 5], input: u64) -> UsageEvent
 }
 
 pub(crate) fn single(who: &str, id: &str, event: UsageEvent) -> Record {
-    let key = RecordKey::Single(shared::id::EventId::Own(OwnId::parse(id).unwrap()));
+    let key = RecordKey::Single(OwnId::parse(id).unwrap());
     record(who, key, vec![(0, event)])
 }
 

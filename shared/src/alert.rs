@@ -4,12 +4,12 @@ mod text;
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::budget::{Budget, BudgetScope, Limit};
 use crate::id::BudgetName;
-use crate::money::Usd;
+use crate::money::{Usd, UsdSum};
 use crate::totals::Totals;
 use crate::window::{Period, Range, Zone};
 
@@ -52,6 +52,10 @@ pub struct AlertState {
     pub revision: u64,
     /// By percentage.
     pub thresholds: BTreeMap<u32, ThresholdState>,
+    /// The instant of the newest alert. The next one's is later, also where the clock stands or goes back: the
+    /// order of instants is the order of decisions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<Timestamp>,
 }
 
 /// A step from one state to the next.
@@ -63,11 +67,13 @@ pub struct Transition {
     pub episode: u32,
     /// Crossed, or fallen back.
     pub kind: AlertKind,
+    /// When.
+    pub at: Timestamp,
 }
 
 impl AlertState {
     /// The transitions that `totals` ask for, and the state after them. Pure: the same input, the same ids.
-    pub fn advance(&self, budget: &Budget, totals: &Totals) -> (AlertState, Vec<Transition>) {
+    pub fn advance(&self, budget: &Budget, totals: &Totals, now: Timestamp) -> (AlertState, Vec<Transition>) {
         let mut next = self.clone();
         let mut transitions = Vec::new();
         for percent in &budget.spec.thresholds {
@@ -83,13 +89,19 @@ impl AlertState {
             } else {
                 AlertKind::Recovered
             };
-            transitions.push(Transition { percent: *percent, episode: state.episode, kind });
+            transitions.push(Transition { percent: *percent, episode: state.episode, kind, at: now });
         }
         // As they happen: up from the lowest, down from the highest.
         transitions.sort_by_key(|t| match t.kind {
             AlertKind::Threshold => (0, i64::from(t.percent)),
             AlertKind::Recovered => (1, -i64::from(t.percent)),
         });
+        for transition in &mut transitions {
+            let after =
+                next.newest.and_then(|newest| newest.checked_add(SignedDuration::from_micros(1)).ok());
+            transition.at = after.map_or(now, |after| after.max(now));
+            next.newest = Some(transition.at);
+        }
         if !transitions.is_empty() {
             next.revision += 1;
         }
@@ -115,7 +127,7 @@ pub struct Contributor {
     /// Its name; empty where none was stated.
     pub name: String,
     /// Its known cost; none where nothing of it is priced.
-    pub spend_usd: Option<Usd>,
+    pub spend_usd: Option<UsdSum>,
     /// Its tokens.
     pub tokens: i128,
 }
@@ -146,7 +158,7 @@ pub struct Alert {
     /// The zone whose calendar the period follows.
     pub timezone: Zone,
     /// Known cost at the decision; none where nothing was priced.
-    pub spend_usd: Option<Usd>,
+    pub spend_usd: Option<UsdSum>,
     /// Tokens at the decision.
     pub spend_tokens: i128,
     /// Tokens whose cost is unknown, which `spend_usd` leaves out.
@@ -173,9 +185,8 @@ impl Alert {
         transition: Transition,
         totals: &Totals,
         top: Vec<Contributor>,
-        at: Timestamp,
     ) -> Self {
-        let spec = &budget.spec;
+        let (spec, at) = (&budget.spec, transition.at);
         let instant = |second| Timestamp::from_second(second).unwrap_or(at);
         let (limit_usd, limit_tokens) = match spec.limit {
             Limit::Usd(usd) => (Some(usd), None),
@@ -196,7 +207,7 @@ impl Alert {
             period_end,
             timezone: spec.timezone.clone(),
             // Where nothing is left, nothing is spent; unknown is only what has no price.
-            spend_usd: totals.known_cost().or((totals.unpriced_events == 0).then_some(Usd::ZERO)),
+            spend_usd: totals.known_cost().or((totals.unpriced_events == 0).then_some(UsdSum::ZERO)),
             spend_tokens: totals.tokens(),
             unpriced_tokens: totals.unpriced_tokens,
             limit_usd,
@@ -216,7 +227,7 @@ impl Alert {
 
 fn alert_id(name: &BudgetName, version: u64, start: Timestamp, transition: Transition) -> String {
     let start = start.strftime("%Y%m%dT%H%M%SZ");
-    let Transition { percent, episode, kind } = transition;
+    let Transition { percent, episode, kind, .. } = transition;
     let end = if kind == AlertKind::Recovered { ".recovered" } else { "" };
     format!("{name}.v{version}.{start}.{percent}.{episode}{end}")
 }

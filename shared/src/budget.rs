@@ -142,7 +142,7 @@ impl Limit {
     /// Whether `totals` have reached `percent` of the limit, exactly.
     pub fn reached(&self, percent: u32, totals: &Totals) -> bool {
         match self {
-            Self::Usd(limit) => limit.percent(percent).is_ok_and(|threshold| totals.cost >= threshold),
+            Self::Usd(limit) => limit.percent(percent).is_ok_and(|threshold| totals.cost >= threshold.into()),
             Self::Tokens(limit) => totals.tokens() * 100 >= i128::from(*limit) * i128::from(percent),
         }
     }

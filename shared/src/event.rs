@@ -202,14 +202,21 @@ impl Body {
         if !self.time_assigned() {
             return ContentHash::of(self);
         }
+        ContentHash::of(&self.given())
+    }
+
+    /// What the sender gave: without a time that the server assigned.
+    fn given(&self) -> Self {
         let mut given = self.clone();
-        match &mut given {
-            Self::Usage(e) => e.time = Timestamp::UNIX_EPOCH,
-            Self::TaskOutcome(e) => e.time = Timestamp::UNIX_EPOCH,
-            Self::Void(e) => e.time = Timestamp::UNIX_EPOCH,
-            Self::Amend(e) => e.time = Timestamp::UNIX_EPOCH,
+        if self.time_assigned() {
+            match &mut given {
+                Self::Usage(e) => e.time = Timestamp::UNIX_EPOCH,
+                Self::TaskOutcome(e) => e.time = Timestamp::UNIX_EPOCH,
+                Self::Void(e) => e.time = Timestamp::UNIX_EPOCH,
+                Self::Amend(e) => e.time = Timestamp::UNIX_EPOCH,
+            }
         }
-        ContentHash::of(&given)
+        given
     }
 
     fn time_assigned(&self) -> bool {
@@ -226,11 +233,13 @@ impl Body {
 pub fn part_hash(
     events: &[(u32, UsageEvent)],
     outcomes: &[(u32, TaskOutcome)],
+    corrections: &[(u32, Body)],
 ) -> Result<ContentHash, serde_json::Error> {
+    let corrections: Vec<_> = corrections.iter().map(|(i, body)| (i, body.given())).collect();
     let assigned =
         events.iter().any(|(_, e)| e.time_assigned) || outcomes.iter().any(|(_, t)| t.time_assigned);
     if !assigned {
-        return ContentHash::of(&(events, outcomes));
+        return ContentHash::of(&(events, outcomes, corrections));
     }
     let (mut events, mut outcomes) = (events.to_vec(), outcomes.to_vec());
     for (_, event) in events.iter_mut().filter(|(_, e)| e.time_assigned) {
@@ -239,7 +248,7 @@ pub fn part_hash(
     for (_, task) in outcomes.iter_mut().filter(|(_, t)| t.time_assigned) {
         task.time = Timestamp::UNIX_EPOCH;
     }
-    ContentHash::of(&(events, outcomes))
+    ContentHash::of(&(events, outcomes, corrections))
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]

@@ -182,10 +182,10 @@ impl EventId {
         }
     }
 
-    /// The record that a usage event of this id is stored in.
-    pub fn usage_record(&self) -> RecordKey {
+    /// The record that the event is stored in.
+    pub fn record(&self) -> RecordKey {
         match self {
-            Self::Own(_) => RecordKey::Single(self.clone()),
+            Self::Own(id) => RecordKey::Single(id.clone()),
             Self::Sealed(key, index) => RecordKey::Part(key.clone(), index / PART_EVENTS),
         }
     }
@@ -231,8 +231,8 @@ impl From<EventId> for String {
 /// The unit of de-duplication and of storage, under one agent.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RecordKey {
-    /// A record of one event: one with its own id, or a correction of a sealed submission.
-    Single(EventId),
+    /// A record of one event with an id of its own.
+    Single(OwnId),
     /// One packed part of a sealed submission.
     Part(SealKey, u32),
 }
@@ -241,7 +241,7 @@ impl RecordKey {
     /// The id of the event at `index` of this record.
     pub fn event_id(&self, index: EventIndex) -> EventId {
         match self {
-            Self::Single(id) => id.clone(),
+            Self::Single(id) => EventId::Own(id.clone()),
             Self::Part(key, _) => EventId::Sealed(key.clone(), index),
         }
     }
@@ -249,7 +249,7 @@ impl RecordKey {
     /// Reads the stored form back.
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(id) = text.strip_prefix("E#") {
-            return EventId::parse(id).ok().map(Self::Single);
+            return OwnId::parse(id).ok().map(Self::Single);
         }
         let (key, part) = text.strip_prefix("S#")?.split_once('#')?;
         Some(Self::Part(SealKey::parse(key).ok()?, part.parse().ok()?))
@@ -293,12 +293,10 @@ mod tests {
     fn record_keys_survive_their_stored_form() {
         for id in ["own", "k#0", "k#100", "k#499"] {
             let id = EventId::parse(id).unwrap();
-            let key = id.usage_record();
+            let key = id.record();
             assert_eq!(RecordKey::parse(&key.to_string()), Some(key.clone()));
             assert_eq!(key.event_id(id.index()), id);
-            let alone = RecordKey::Single(id);
-            assert_eq!(RecordKey::parse(&alone.to_string()), Some(alone));
         }
-        assert_eq!(EventId::parse("k#100").unwrap().usage_record().to_string(), "S#k#1");
+        assert_eq!(EventId::parse("k#100").unwrap().record().to_string(), "S#k#1");
     }
 }

@@ -212,13 +212,34 @@ pub trait RecordStore: Send + Sync {
     fn close_before(&self, at: Timestamp) -> impl Future<Output = Result<(), LedgerError>> + Send;
 }
 
+/// Takes the rows of several queries: the index of the query, and a row that answers it.
+pub type TakeRow<'a> = &'a mut (dyn FnMut(usize, RollupRow) -> Result<(), LedgerError> + Send);
+
 /// Totals (A4).
 pub trait RollupStore: Send + Sync {
-    /// Reads rollups, consistently, lanes summed, in ascending order of window and scope.
+    /// Reads rollups, all as of one instant, so that what they add up to was true once. Lanes are summed; the
+    /// rows of one query come in ascending order of window and scope, and none is kept.
     fn rollups(
         &self,
+        queries: &[RollupQuery],
+        take: TakeRow<'_>,
+    ) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    /// The rows of one query.
+    fn rollup_rows(
+        &self,
         query: &RollupQuery,
-    ) -> impl Future<Output = Result<Vec<RollupRow>, LedgerError>> + Send;
+    ) -> impl Future<Output = Result<Vec<RollupRow>, LedgerError>> + Send {
+        async {
+            let mut rows = Vec::new();
+            let mut take = |_, row| {
+                rows.push(row);
+                Ok(())
+            };
+            self.rollups(std::slice::from_ref(query), &mut take).await?;
+            Ok(rows)
+        }
+    }
 
     /// The span of UTC months that can hold data; none if there is none.
     fn extent(&self) -> impl Future<Output = Result<Option<Range>, LedgerError>> + Send;
@@ -240,7 +261,7 @@ pub trait BudgetStore: Send + Sync {
     fn remove_budget(&self, name: &BudgetName) -> impl Future<Output = Result<bool, LedgerError>> + Send;
 }
 
-/// Which alerts to list: newest first.
+/// Which alerts to list: newest first, unless asked otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AlertQuery {
     /// Of one budget only.
@@ -251,6 +272,8 @@ pub struct AlertQuery {
     pub kind: Option<AlertKind>,
     /// In one state only.
     pub state: Option<Delivery>,
+    /// Oldest first, for delivering what is pending.
+    pub oldest_first: bool,
     /// Only those after this place: (at, id) of the last one listed.
     pub after: Option<(Timestamp, String)>,
     /// At most so many.
@@ -314,7 +337,7 @@ forward!(RecordStore {
 });
 
 forward!(RollupStore {
-    fn rollups(&self, query: &RollupQuery) -> Result<Vec<RollupRow>, LedgerError>;
+    fn rollups(&self, queries: &[RollupQuery], take: TakeRow<'_>) -> Result<(), LedgerError>;
     fn extent(&self) -> Result<Option<Range>, LedgerError>;
 });
 

@@ -51,14 +51,13 @@ impl AppliedPrice {
         }
     }
 
-    /// The exact cost, or `None` if the price lacks something that was used: then the cost is unknown.
-    pub fn cost(&self, usage: &Usage) -> Result<Option<Usd>, MoneyError> {
-        let mut sum = Usd::ZERO;
-        for (bucket, count) in usage.iter() {
-            let Some(unit) = self.unit(bucket) else { return Ok(None) };
-            sum = sum.checked_add(unit.times(count)?)?;
-        }
-        Ok(Some(sum))
+    /// The exact cost. None, so unknown, if the price lacks something that was used, or if the counts are so
+    /// absurd that the cost is no amount of money ([`Usd`]).
+    pub fn cost(&self, usage: &Usage) -> Option<Usd> {
+        usage.iter().try_fold(Usd::ZERO, |sum, (bucket, count)| {
+            let cost = self.unit(bucket)?.times(count).ok()?;
+            sum.checked_add(cost).ok()
+        })
     }
 }
 
@@ -191,7 +190,7 @@ impl PriceBook {
 
     /// The price of an event, or `None` if its cost is unknown.
     pub fn price(&self, event: &UsageEvent) -> Option<Arc<AppliedPrice>> {
-        let covers = |price: &Arc<AppliedPrice>| matches!(price.cost(&event.usage), Ok(Some(_)));
+        let covers = |price: &Arc<AppliedPrice>| price.cost(&event.usage).is_some();
         event
             .model
             .as_ref()
@@ -279,7 +278,7 @@ mod tests {
     }
 
     fn cost(book: &PriceBook, event: &UsageEvent) -> Option<String> {
-        book.price(event).map(|p| p.cost(&event.usage).unwrap().unwrap().to_string())
+        book.price(event).map(|p| p.cost(&event.usage).unwrap().to_string())
     }
 
     #[test]

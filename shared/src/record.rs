@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Amend, TaskOutcome, UsageEvent, Void};
+use crate::event::{Amend, Body, TaskOutcome, UsageEvent, Void};
 use crate::hash::ContentHash;
 use crate::id::{AgentId, EventId, EventIndex, RecordKey};
 use crate::money::Usd;
@@ -106,16 +106,19 @@ pub struct RecordData {
     /// Task outcomes packed with the calls of [`Content::Usage`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outcomes: Vec<(EventIndex, TaskOutcome)>,
+    /// Corrections packed with the calls, as they were sent; what they did is kept at their targets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sealed_corrections: Vec<(EventIndex, Body)>,
     /// The prices that applied.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prices: Vec<AppliedPrice>,
     /// Corrections by event index.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub corrections: BTreeMap<EventIndex, Correction>,
-    /// Set while the rollup additions, too many for one transaction, are not all made: how many are, in the
-    /// order of their keys.
+    /// Set while the rollup additions, too many for one transaction, are not all made: the item key of the last
+    /// one that is, in the order of their keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub made: Option<usize>,
+    pub made: Option<(String, String)>,
 }
 
 /// One event of a record, as it counts now.
@@ -142,6 +145,7 @@ impl RecordData {
             hash: None,
             content: Content::Awaited,
             outcomes: Vec::new(),
+            sealed_corrections: Vec::new(),
             prices: Vec::new(),
             corrections: BTreeMap::new(),
             made: None,
@@ -172,7 +176,7 @@ impl RecordData {
     }
 
     /// The calls of this record as they count now.
-    pub fn effective(&self) -> impl Iterator<Item = Result<Effective<'_>, Overflow>> {
+    pub fn effective(&self) -> impl Iterator<Item = Effective<'_>> {
         let events = match &self.content {
             Content::Usage(events) => events.as_slice(),
             _ => &[],
@@ -185,11 +189,8 @@ impl RecordData {
                 _ => Some(stored.event.usage),
             };
             let price = stored.price.and_then(|at| self.prices.get(at));
-            let cost = match (price, usage) {
-                (Some(price), Some(usage)) => price.cost(&usage)?,
-                _ => None,
-            };
-            Ok(Effective { index: stored.i, event: &stored.event, usage, price, cost, correction })
+            let cost = price.zip(usage).and_then(|(price, usage)| price.cost(&usage));
+            Effective { index: stored.i, event: &stored.event, usage, price, cost, correction }
         })
     }
 
@@ -225,7 +226,6 @@ impl RecordData {
         // Events of one record mostly share their scopes and their quarter hour: sum them first.
         let mut groups: Vec<(&UsageEvent, i64, Totals)> = Vec::new();
         for effective in self.effective() {
-            let effective = effective?;
             let Some(usage) = effective.usage else { continue };
             let totals = Totals::of_call(&usage, effective.cost);
             let event = effective.event;
@@ -271,8 +271,10 @@ impl RecordData {
         match &self.content {
             Content::Awaited => None,
             Content::Usage(events) => {
-                let tasks = || self.outcomes.iter().map(|(_, task)| task.time);
-                let times = || events.iter().map(|e| e.event.time).chain(tasks());
+                let tasks = self.outcomes.iter().map(|(_, task)| task.time);
+                let corrections = self.sealed_corrections.iter().map(|(_, body)| body.time());
+                let calls = events.iter().map(|e| e.event.time);
+                let times = || calls.clone().chain(tasks.clone()).chain(corrections.clone());
                 Some((times().min()?, times().max()?))
             }
             Content::TaskOutcome(e) => Some((e.time, e.time)),

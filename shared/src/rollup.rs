@@ -273,10 +273,17 @@ impl Additions {
         self.0.iter()
     }
 
-    /// At most `len` of them, from the one at `from` on, in key order.
-    #[must_use]
-    pub fn slice(&self, from: usize, len: usize) -> Additions {
-        Self(self.0.iter().skip(from).take(len).map(|(k, p)| (k.clone(), p.clone())).collect())
+    /// At most `len` of them that come after `last` in key order, and whether these are all.
+    pub fn after(&self, last: Option<&RollupKey>, len: usize) -> (Additions, bool) {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let mut rest = self.0.range((last.map_or(Unbounded, Excluded), Unbounded));
+        let some = rest.by_ref().take(len).map(|(key, parts)| (key.clone(), parts.clone())).collect();
+        (Self(some), rest.next().is_none())
+    }
+
+    /// The last of them in key order.
+    pub fn last(&self) -> Option<&RollupKey> {
+        self.0.last_key_value().map(|(key, _)| key)
     }
 }
 

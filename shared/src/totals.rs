@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::TaskResult;
-use crate::money::{MoneyError, Usd};
+use crate::money::{Usd, UsdSum};
 use crate::usage::{BUCKETS, Bucket, Usage};
 
 /// Exact sums over events. Signed, as a correction booked in one lane may undo what another lane added.
@@ -18,23 +18,17 @@ pub struct Totals {
     /// Sum per bucket.
     pub usage: [i128; BUCKETS],
     /// Cost of the priced events.
-    pub cost: Usd,
+    pub cost: UsdSum,
     /// Tasks reported as success, failure and abandoned.
     pub tasks: [i64; 3],
     /// Value of those, in the senders' unit.
-    pub task_value: Usd,
+    pub task_value: UsdSum,
 }
 
 /// A sum that passed what it can hold exactly.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a total would pass what it can hold exactly: {0}")]
 pub struct Overflow(pub &'static str);
-
-impl From<MoneyError> for Overflow {
-    fn from(_: MoneyError) -> Self {
-        Overflow("cost of 10^13 US dollars")
-    }
-}
 
 impl Totals {
     /// The sums over one call, whose cost is `None` where it is unknown.
@@ -45,14 +39,14 @@ impl Totals {
             unpriced_events: i64::from(cost.is_none()),
             unpriced_tokens: if cost.is_none() { tokens } else { 0 },
             usage: Bucket::ALL.map(|b| i128::from(usage.get(b))),
-            cost: cost.unwrap_or(Usd::ZERO),
+            cost: cost.map_or(UsdSum::ZERO, UsdSum::from),
             ..Self::default()
         }
     }
 
     /// The sums over one task outcome.
     pub fn of_task(result: TaskResult, value: Option<Usd>) -> Self {
-        let mut totals = Self { task_value: value.unwrap_or(Usd::ZERO), ..Self::default() };
+        let mut totals = Self { task_value: value.map_or(UsdSum::ZERO, UsdSum::from), ..Self::default() };
         totals.tasks[result as usize] = 1;
         totals
     }
@@ -60,6 +54,7 @@ impl Totals {
     /// Adds, or says what would not fit. On an error `self` is unchanged.
     pub fn add(&mut self, other: &Totals) -> Result<(), Overflow> {
         const COUNT: Overflow = Overflow("count of events or tokens");
+        const MONEY: Overflow = Overflow("sum of 10^23 US dollars");
         let mut sum = self.clone();
         sum.events = self.events.checked_add(other.events).ok_or(COUNT)?;
         sum.unpriced_events = self.unpriced_events.checked_add(other.unpriced_events).ok_or(COUNT)?;
@@ -70,8 +65,8 @@ impl Totals {
         for (slot, more) in sum.tasks.iter_mut().zip(other.tasks) {
             *slot = slot.checked_add(more).ok_or(COUNT)?;
         }
-        sum.cost = self.cost.checked_add(other.cost)?;
-        sum.task_value = self.task_value.checked_add(other.task_value)?;
+        sum.cost = self.cost.checked_add(other.cost).ok_or(MONEY)?;
+        sum.task_value = self.task_value.checked_add(other.task_value).ok_or(MONEY)?;
         *self = sum;
         Ok(())
     }
@@ -101,7 +96,7 @@ impl Totals {
     }
 
     /// The known cost, or `None` where nothing in it is priced.
-    pub fn known_cost(&self) -> Option<Usd> {
+    pub fn known_cost(&self) -> Option<UsdSum> {
         (self.events > self.unpriced_events).then_some(self.cost)
     }
 
@@ -122,13 +117,13 @@ struct Stored {
     #[serde(skip_serializing_if = "is_zero128")]
     unpriced_tokens: i128,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cost_usd: Option<Usd>,
+    cost_usd: Option<UsdSum>,
     #[serde(skip_serializing_if = "StoredUsage::is_empty")]
     usage: StoredUsage,
     #[serde(skip_serializing_if = "Option::is_none")]
     tasks: Option<[i64; 3]>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    task_value: Option<Usd>,
+    task_value: Option<UsdSum>,
 }
 
 #[derive(Default)]
@@ -187,10 +182,10 @@ impl Serialize for Totals {
             events: self.events,
             unpriced_events: self.unpriced_events,
             unpriced_tokens: self.unpriced_tokens,
-            cost_usd: (self.cost != Usd::ZERO).then_some(self.cost),
+            cost_usd: (self.cost != UsdSum::ZERO).then_some(self.cost),
             usage: StoredUsage(self.usage),
             tasks: (self.tasks != [0; 3]).then_some(self.tasks),
-            task_value: (self.task_value != Usd::ZERO).then_some(self.task_value),
+            task_value: (self.task_value != UsdSum::ZERO).then_some(self.task_value),
         }
         .serialize(serializer)
     }
@@ -204,9 +199,9 @@ impl<'de> Deserialize<'de> for Totals {
             unpriced_events: stored.unpriced_events,
             unpriced_tokens: stored.unpriced_tokens,
             usage: stored.usage.0,
-            cost: stored.cost_usd.unwrap_or(Usd::ZERO),
+            cost: stored.cost_usd.unwrap_or(UsdSum::ZERO),
             tasks: stored.tasks.unwrap_or_default(),
-            task_value: stored.task_value.unwrap_or(Usd::ZERO),
+            task_value: stored.task_value.unwrap_or(UsdSum::ZERO),
         })
     }
 }
@@ -220,14 +215,14 @@ mod tests {
         let mut totals =
             Totals::of_call(&Usage::new([(Bucket::Input, crate::usage::MAX_COUNT)]).unwrap(), None);
         totals.usage[0] = i128::from(u64::MAX) * 1000;
-        totals.cost = "-9999999999999.000000000000001".parse().unwrap();
+        totals.cost = "-9999999999999999999.000000000000001".parse().unwrap();
         let json = serde_json::to_string(&totals).unwrap();
         assert_eq!(serde_json::from_str::<Totals>(&json).unwrap(), totals);
     }
 
     #[test]
     fn a_sum_that_would_not_fit_changes_nothing() {
-        let mut totals = Totals { cost: "9999999999999".parse().unwrap(), ..Totals::default() };
+        let mut totals = Totals { cost: UsdSum::MAX, ..Totals::default() };
         let before = totals.clone();
         let more = Totals { events: 1, cost: "1".parse().unwrap(), ..Totals::default() };
         assert!(totals.add(&more).is_err());
@@ -238,6 +233,6 @@ mod tests {
     fn unknown_cost_is_not_zero() {
         let usage = Usage::new([(Bucket::Unsplit, 1500)]).unwrap();
         assert_eq!(Totals::of_call(&usage, None).known_cost(), None);
-        assert_eq!(Totals::of_call(&usage, Some(Usd::ZERO)).known_cost(), Some(Usd::ZERO));
+        assert_eq!(Totals::of_call(&usage, Some(Usd::ZERO)).known_cost(), Some(UsdSum::ZERO));
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Body, TaskOutcome, UsageEvent};
 use crate::hash::ContentHash;
-use crate::id::{AgentId, EventId, RecordKey, SealKey};
+use crate::id::{AgentId, OwnId, RecordKey, SealKey};
 
 /// The version written.
 pub const VERSION: u32 = 1;
@@ -34,7 +34,7 @@ pub enum Entry {
     Single(Box<Single>),
 }
 
-/// What one agent did in one part of a sealed submission; corrections in it stand alone.
+/// Everything of one agent in one part of a sealed submission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// Whose.
@@ -43,7 +43,7 @@ pub struct Part {
     pub key: SealKey,
     /// Which part: the events' index divided by [`crate::id::PART_EVENTS`].
     pub part: u32,
-    /// Hash of `events` and `outcomes` as the sender gave them: [`crate::event::part_hash`].
+    /// Hash of all that follows as the sender gave it: [`crate::event::part_hash`].
     pub hash: ContentHash,
     /// Model calls with their index in the submission, ascending.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -51,15 +51,18 @@ pub struct Part {
     /// Task outcomes with their index in the submission, ascending.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outcomes: Vec<(u32, TaskOutcome)>,
+    /// Voids and amends with their index in the submission, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub corrections: Vec<(u32, Body)>,
 }
 
-/// An event with an id of its own, or a correction of a sealed submission.
+/// An event with an id of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Single {
     /// Whose.
     pub agent: AgentId,
     /// Under which id.
-    pub id: EventId,
+    pub id: OwnId,
     /// Hash of `body` as the sender gave it.
     pub hash: ContentHash,
     /// What.

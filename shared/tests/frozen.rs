@@ -86,22 +86,24 @@ fn stream_record() -> StreamRecord {
     let agent = || "researcher-7".to_owned().try_into().unwrap();
     let single = |id: &str, body: Body| {
         let hash = body.content_hash().unwrap();
-        Entry::Single(Box::new(Single { agent: agent(), id: EventId::parse(id).unwrap(), hash, body }))
+        Entry::Single(Box::new(Single { agent: agent(), id: OwnId::parse(id).unwrap(), hash, body }))
     };
     let (events, outcomes) = (vec![(100, full_event()), (101, bare_event())], vec![(102, task())]);
+    let corrections = vec![(103, Body::Void(void())), (104, Body::Amend(amend()))];
     let part = Part {
         agent: agent(),
         key: "k-1".to_owned().try_into().unwrap(),
         part: 1,
-        hash: part_hash(&events, &outcomes).unwrap(),
+        hash: part_hash(&events, &outcomes, &corrections).unwrap(),
         events,
         outcomes,
+        corrections,
     };
     let entries = vec![
         Entry::Part(part),
         single("e-1", Body::Usage(full_event())),
         single("e-2", Body::TaskOutcome(task())),
-        single("k-1#103", Body::Void(void())),
+        single("v-1", Body::Void(void())),
         single("e-3", Body::Amend(amend())),
     ];
     StreamRecord::new(at("2026-11-24T09:30:01Z"), entries)
@@ -117,13 +119,14 @@ fn usage_record() -> RecordData {
     )
     .unwrap();
     let events = vec![(100, full_event()), (101, bare_event())];
-    let hash = part_hash(&events, &[]).unwrap();
+    let hash = part_hash(&events, &[], &[]).unwrap();
     let mut data = RecordData::usage(hash, events, &book);
     data.outcomes.push((102, task()));
+    data.sealed_corrections.push((103, Body::Void(void())));
     let own = |id: &str| EventId::Own(OwnId::parse(id).unwrap());
     data.corrections.entry(100).or_default().amend(&own("e-3"), &amend());
     data.corrections.entry(101).or_default().void(&own("e-4"));
-    data.made = Some(99);
+    data.made = Some(("R#org##".to_owned(), "H#001795000000".to_owned()));
     data
 }
 
@@ -149,14 +152,15 @@ fn spent() -> Totals {
 
 fn alert() -> Alert {
     let period = Range { from: 1_795_976_100, to: 1_796_062_500 };
-    let transition = Transition { percent: 50, episode: 2, kind: AlertKind::Recovered };
+    let at = at("2026-11-29T01:00:00Z");
+    let transition = Transition { percent: 50, episode: 2, kind: AlertKind::Recovered, at };
     let top = vec![Contributor {
         dimension: "agent".to_owned(),
         name: "researcher-7".to_owned(),
         spend_usd: Some("6".parse().unwrap()),
         tokens: 14,
     }];
-    Alert::new(&budget(), period, transition, &spent(), top, at("2026-11-29T01:00:00Z"))
+    Alert::new(&budget(), period, transition, &spent(), top)
 }
 
 /// Compares a form with its frozen file, both ways.
@@ -188,7 +192,8 @@ fn the_hashes_that_tell_a_duplicate_from_a_conflict() {
     let hashes: Vec<ContentHash> = vec![
         Body::Usage(full_event()).content_hash().unwrap(),
         Body::Usage(bare_event()).content_hash().unwrap(),
-        part_hash(&[(0, full_event()), (1, bare_event())], &[(2, task())]).unwrap(),
+        part_hash(&[(0, full_event()), (1, bare_event())], &[(2, task())], &[(3, Body::Void(void()))])
+            .unwrap(),
     ];
     frozen("content-hashes.json", &hashes);
 }
@@ -211,7 +216,7 @@ fn what_the_ledger_holds() {
     frozen("record-amend.json", &RecordData::other(hash(), Content::Amend(amend())));
     frozen("totals.json", &spent());
     frozen("budget.json", &budget());
-    let (state, _) = AlertState::default().advance(&budget(), &spent());
+    let (state, _) = AlertState::default().advance(&budget(), &spent(), at("2026-11-24T12:00:00Z"));
     frozen("alert-state.json", &state);
     frozen("alert.json", &alert());
     let (agent, key) = ("a".to_owned().try_into().unwrap(), "S#k-1#0".to_owned());

@@ -9,7 +9,7 @@ use super::{SqliteLedger, refusal, unreadable};
 
 impl AlertStore for SqliteLedger {
     async fn alert_state(&self, key: &StateKey) -> Result<AlertState, LedgerError> {
-        state(&self.writer(), key)
+        self.read(|db| state(db, key))
     }
 
     async fn advance_alerts(
@@ -20,7 +20,8 @@ impl AlertStore for SqliteLedger {
         alerts: &[Alert],
     ) -> Result<bool, LedgerError> {
         let mut moved = true;
-        let done = self.write(|db| {
+        // On disk before anybody is told: after a power cut the same crossing would get another id.
+        let done = self.write_durably(|db| {
             moved = state(db, key)?.revision == expected;
             for alert in alerts {
                 moved = moved && insert(db, alert)?;
@@ -75,31 +76,33 @@ impl AlertStore for SqliteLedger {
             Some(Delivery::Delivered) => conditions.push("state = 'delivered'".to_owned()),
             None => {}
         }
+        let (order, beyond) = if query.oldest_first { ("ASC", ">") } else { ("DESC", "<") };
         if let Some((at, id)) = &query.after {
             values.push(Value::Integer(at.as_microsecond()));
             values.push(Value::Text(id.clone()));
-            conditions.push(format!("(at, id) < (?{}, ?{})", values.len() - 1, values.len()));
+            conditions.push(format!("(at, id) {beyond} (?{}, ?{})", values.len() - 1, values.len()));
         }
         values.push(Value::Integer(i64::try_from(query.limit).unwrap_or(i64::MAX)));
         let sql = format!(
-            "SELECT data, state FROM alert WHERE {} ORDER BY at DESC, id DESC LIMIT ?{}",
+            "SELECT data, state FROM alert WHERE {} ORDER BY at {order}, id {order} LIMIT ?{}",
             conditions.join(" AND "),
             values.len()
         );
-        let db = self.writer();
-        let mut select = db.prepare_cached(&sql).map_err(refusal)?;
-        let rows = select
-            .query_map(params_from_iter(values), |row| {
-                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+        self.read(|db| {
+            let mut select = db.prepare_cached(&sql).map_err(refusal)?;
+            let rows = select
+                .query_map(params_from_iter(values), |row| {
+                    Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+                })
+                .map_err(refusal)?;
+            rows.map(|row| {
+                let (data, state) = row.map_err(refusal)?;
+                let mut alert: Alert = serde_json::from_str(&data).map_err(unreadable)?;
+                alert.state = if state == "delivered" { Delivery::Delivered } else { Delivery::Pending };
+                Ok(alert)
             })
-            .map_err(refusal)?;
-        rows.map(|row| {
-            let (data, state) = row.map_err(refusal)?;
-            let mut alert: Alert = serde_json::from_str(&data).map_err(unreadable)?;
-            alert.state = if state == "delivered" { Delivery::Delivered } else { Delivery::Pending };
-            Ok(alert)
+            .collect()
         })
-        .collect()
     }
 }
 

@@ -10,12 +10,13 @@ use super::{SqliteLedger, feed, refusal, unreadable};
 
 impl BudgetStore for SqliteLedger {
     async fn budgets(&self) -> Result<Vec<Budget>, LedgerError> {
-        let db = self.writer();
-        let mut select = db
-            .prepare_cached("SELECT data FROM budget WHERE data IS NOT NULL ORDER BY name")
-            .map_err(refusal)?;
-        let rows = select.query_map([], |row| row.get::<_, String>(0)).map_err(refusal)?;
-        rows.map(|row| serde_json::from_str(&row.map_err(refusal)?).map_err(unreadable)).collect()
+        self.read(|db| {
+            let mut select = db
+                .prepare_cached("SELECT data FROM budget WHERE data IS NOT NULL ORDER BY name")
+                .map_err(refusal)?;
+            let rows = select.query_map([], |row| row.get::<_, String>(0)).map_err(refusal)?;
+            rows.map(|row| serde_json::from_str(&row.map_err(refusal)?).map_err(unreadable)).collect()
+        })
     }
 
     async fn set_budget(&self, spec: &BudgetSpec, at: Timestamp) -> Result<Budget, LedgerError> {

@@ -53,9 +53,8 @@ impl RecordStore for SqliteLedger {
     }
 
     async fn get(&self, keys: &[(AgentId, RecordKey)]) -> Result<Vec<Option<Record>>, LedgerError> {
-        // Read where writes happen: a reader's snapshot may be older than the last commit that was answered.
-        let db = self.writer();
-        keys.iter().map(|(agent, key)| find(&db, agent, key)).collect()
+        // A snapshot that begins now holds every commit that was answered.
+        self.read(|db| keys.iter().map(|(agent, key)| find(db, agent, key)).collect())
     }
 
     async fn records(&self, query: &RecordQuery) -> Result<Vec<Record>, LedgerError> {

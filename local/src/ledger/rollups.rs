@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
-use shared::ledger::{LedgerError, RollupQuery, RollupRow, RollupStore};
+use shared::ledger::{LedgerError, RollupQuery, RollupRow, RollupStore, TakeRow};
 use shared::rollup::{Parts, RollupKey, Scope, ScopeKind};
 use shared::totals::{Overflow, Totals};
 use shared::window::{Range, WindowKind};
@@ -53,8 +53,15 @@ fn read_parts(text: &str) -> Result<Parts, LedgerError> {
 }
 
 impl RollupStore for SqliteLedger {
-    async fn rollups(&self, query: &RollupQuery) -> Result<Vec<RollupRow>, LedgerError> {
-        self.read(|db| read_rows(db, query))
+    async fn rollups(&self, queries: &[RollupQuery], take: TakeRow<'_>) -> Result<(), LedgerError> {
+        self.read(|db| {
+            // One transaction: a reader's snapshot begins with its first read, and ends with it.
+            let snapshot = db.unchecked_transaction().map_err(refusal)?;
+            for (n, query) in queries.iter().enumerate() {
+                read_rows(&snapshot, query, &mut |row| take(n, row))?;
+            }
+            snapshot.finish().map_err(refusal)
+        })
     }
 
     async fn extent(&self) -> Result<Option<Range>, LedgerError> {
@@ -71,23 +78,30 @@ impl RollupStore for SqliteLedger {
     }
 }
 
-fn read_rows(db: &Connection, query: &RollupQuery) -> Result<Vec<RollupRow>, LedgerError> {
-    let mut rows: Vec<RollupRow> = Vec::new();
-    // Rows of one name are found by seeking each window, of which the range holds few.
+fn read_rows(db: &Connection, query: &RollupQuery, take: Take<'_>) -> Result<(), LedgerError> {
     let mut start = query.window.start(query.from);
     if query.a.is_none() && query.b.is_none() {
-        return select(db, query, start, query.to);
+        return select(db, query, start, query.to, take);
     }
+    // Rows of one name are found by seeking each window, of which the range holds few.
     while start < query.to {
         let end = query.window.end(start);
-        rows.extend(select(db, query, start, end)?);
+        select(db, query, start, end, take)?;
         start = end;
     }
-    Ok(rows)
+    Ok(())
 }
 
-/// Rows whose window starts in `from..to`, lanes summed.
-fn select(db: &Connection, query: &RollupQuery, from: i64, to: i64) -> Result<Vec<RollupRow>, LedgerError> {
+type Take<'a> = &'a mut dyn FnMut(RollupRow) -> Result<(), LedgerError>;
+
+/// Gives the rows whose window starts in `from..to`, lanes summed.
+fn select(
+    db: &Connection,
+    query: &RollupQuery,
+    from: i64,
+    to: i64,
+    take: Take<'_>,
+) -> Result<(), LedgerError> {
     let one_window = query.window.end(from) == to;
     let mut sql = "SELECT start, a, b, parts FROM rollup WHERE kind = ?1 AND win = ?2 AND ".to_owned();
     let mut values = vec![
@@ -118,22 +132,24 @@ fn select(db: &Connection, query: &RollupQuery, from: i64, to: i64) -> Result<Ve
     sql.push_str(" ORDER BY start, a, b");
     let mut statement = db.prepare_cached(&sql).map_err(refusal)?;
     let mut found = statement.query(params_from_iter(values)).map_err(refusal)?;
-    let mut rows: Vec<RollupRow> = Vec::new();
+    let mut open: Option<RollupRow> = None;
     while let Some(row) = found.next().map_err(refusal)? {
         let start: i64 = row.get(0).map_err(refusal)?;
         let text =
             |n| row.get_ref(n).map_err(refusal)?.as_str().map_err(|e| LedgerError::Broken(e.to_string()));
         let (a, b) = (text(1)?, text(2)?);
         let parts = read_parts(text(3)?)?;
-        match rows.last_mut() {
+        match &mut open {
             Some(last) if last.start == start && last.scope.a == a && last.scope.b == b => {
                 last.parts.add(&parts).map_err(|e| LedgerError::Broken(e.to_string()))?;
             }
             _ => {
                 let scope = Scope { kind: query.kind, a: a.to_owned(), b: b.to_owned() };
-                rows.push(RollupRow { scope, start, parts });
+                if let Some(done) = open.replace(RollupRow { scope, start, parts }) {
+                    take(done)?;
+                }
             }
         }
     }
-    Ok(rows)
+    open.map_or(Ok(()), take)
 }

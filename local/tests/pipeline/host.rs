@@ -19,7 +19,7 @@ fn tokens(world: &World) -> i128 {
         from: 1_772_323_200,
         to: 1_775_001_600,
     };
-    let rows = world.block_on(world.pipeline().ledger().rollups(&query)).unwrap();
+    let rows = world.block_on(world.pipeline().ledger().rollup_rows(&query)).unwrap();
     rows.iter().flat_map(|row| &row.parts.0).map(shared::totals::Totals::tokens).sum()
 }
 

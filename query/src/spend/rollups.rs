@@ -1,7 +1,7 @@
 //! Sums from rollups, in reads proportional to the windows asked for.
 
 use jiff::Timestamp;
-use shared::ledger::{RollupQuery, RollupRow, RollupStore};
+use shared::ledger::{LedgerError, RollupQuery, RollupRow, RollupStore};
 use shared::totals::Totals;
 use shared::window::{QUARTER, Range, Segment, WindowKind, Zone, cover};
 
@@ -23,28 +23,36 @@ pub(super) async fn sum<L: RollupStore>(
 ) -> Result<Sums, QueryError> {
     let mut sums = Sums::default();
     let mut calendar = Calendar::of(request.by, &request.zone);
+    let mut asked: Vec<(Segment, RollupQuery)> = Vec::new();
     for segment in segments(request, range, extent) {
         for (a, b) in &plan.names {
-            let query = RollupQuery {
-                kind: plan.kind,
-                a: a.clone(),
-                b: b.clone(),
-                window: segment.kind,
-                from: segment.from,
-                to: segment.to,
-            };
-            for row in ledger.rollups(&query).await? {
-                if let Some(calendar) = &mut calendar {
-                    distribute(&mut sums, calendar, &segment, range, &row)?;
-                } else {
-                    let totals = chosen(&segment, &row).map_err(|e| broken(&e))?;
-                    let name = if plan.by_second { row.scope.b } else { row.scope.a };
-                    sums.add(Slot::Name(name), &totals)?;
-                }
-            }
+            let (a, b) = (a.clone(), b.clone());
+            let (window, from, to) = (segment.kind, segment.from, segment.to);
+            asked.push((segment, RollupQuery { kind: plan.kind, a, b, window, from, to }));
         }
     }
-    Ok(sums)
+    let queries: Vec<RollupQuery> = asked.iter().map(|(_, query)| query.clone()).collect();
+    // What a row is refused for is not the ledger's error.
+    let mut refused = None;
+    let mut take = |n: usize, row: RollupRow| {
+        let Some((segment, _)) = asked.get(n) else { return Ok(()) };
+        let added = match &mut calendar {
+            Some(calendar) => distribute(&mut sums, calendar, segment, range, &row),
+            None => chosen(segment, &row).map_err(|e| broken(&e).into()).and_then(|totals| {
+                let name = if plan.by_second { row.scope.b } else { row.scope.a };
+                sums.add(Slot::Name(name), &totals)
+            }),
+        };
+        added.map_err(|error| {
+            refused = Some(error);
+            LedgerError::Broken("a row was refused".to_owned())
+        })
+    };
+    let read = ledger.rollups(&queries, &mut take).await;
+    match refused {
+        Some(error) => Err(error),
+        None => read.map(|()| sums).map_err(QueryError::from),
+    }
 }
 
 /// The windows to read: as coarse as the rows' own days or hours allow.

@@ -8,7 +8,7 @@ use shared::totals::Totals;
 use shared::window::Range;
 
 use super::slot::{Calendar, Slot, Sums};
-use super::{By, SpendRequest, broken};
+use super::{By, SpendRequest};
 use crate::error::QueryError;
 use crate::listing::{Pages, listings};
 
@@ -46,7 +46,6 @@ fn add(
         None => Slot::Name(name()),
     };
     for effective in record.data.effective() {
-        let effective = effective.map_err(|e| broken(&e))?;
         let Some(usage) = effective.usage else { continue };
         let event = effective.event;
         if range.holds(event.time) && request.filter.takes(&record.agent, event) {

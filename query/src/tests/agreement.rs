@@ -60,12 +60,7 @@ fn records() -> impl Strategy<Value = Vec<Record>> {
                     value: None,
                 };
                 let data = RecordData::other(ContentHash::from(""), Content::TaskOutcome(outcome));
-                return Record {
-                    agent: agent(&who),
-                    key: RecordKey::Single(EventId::Own(id)),
-                    version: 1,
-                    data,
-                };
+                return Record { agent: agent(&who), key: RecordKey::Single(id), version: 1, data };
             }
             let mut record = if calls.len() == 1 {
                 single(&who, id.as_str(), calls[0].clone())

@@ -9,7 +9,7 @@ use shared::budget::{Budget, BudgetSpec};
 use shared::id::{AgentId, BudgetName, RecordKey};
 use shared::ledger::{
     AlertQuery, AlertStore, BudgetStore, Commit, CommitError, Conflict, LedgerError, Quarantined,
-    RecordQuery, RecordStore, RollupQuery, RollupRow, RollupStore,
+    RecordQuery, RecordStore, RollupQuery, RollupRow, RollupStore, TakeRow,
 };
 use shared::record::Record;
 use shared::rollup::{Additions, ScopeKind};
@@ -93,7 +93,27 @@ impl RecordStore for Fake {
 }
 
 impl RollupStore for Fake {
-    async fn rollups(&self, query: &RollupQuery) -> Result<Vec<RollupRow>, LedgerError> {
+    async fn rollups(&self, queries: &[RollupQuery], take: TakeRow<'_>) -> Result<(), LedgerError> {
+        for (n, query) in queries.iter().enumerate() {
+            self.rows(query).into_iter().try_for_each(|row| take(n, row))?;
+        }
+        Ok(())
+    }
+
+    async fn extent(&self) -> Result<Option<Range>, LedgerError> {
+        let months = || {
+            let months = |(key, _): (&shared::rollup::RollupKey, _)| {
+                (key.window == WindowKind::Month && key.scope.kind == ScopeKind::Org).then_some(key.start)
+            };
+            self.rollups.iter().filter_map(months)
+        };
+        let ends = months().min().zip(months().max());
+        Ok(ends.map(|(first, last)| Range { from: first, to: WindowKind::Month.end(last) }))
+    }
+}
+
+impl Fake {
+    fn rows(&self, query: &RollupQuery) -> Vec<RollupRow> {
         let mut rows: Vec<RollupRow> = self
             .rollups
             .iter()
@@ -111,18 +131,7 @@ impl RollupStore for Fake {
             })
             .collect();
         rows.sort_by(|a, b| (a.start, &a.scope).cmp(&(b.start, &b.scope)));
-        Ok(rows)
-    }
-
-    async fn extent(&self) -> Result<Option<Range>, LedgerError> {
-        let months = || {
-            let months = |(key, _): (&shared::rollup::RollupKey, _)| {
-                (key.window == WindowKind::Month && key.scope.kind == ScopeKind::Org).then_some(key.start)
-            };
-            self.rollups.iter().filter_map(months)
-        };
-        let ends = months().min().zip(months().max());
-        Ok(ends.map(|(first, last)| Range { from: first, to: WindowKind::Month.end(last) }))
+        rows
     }
 }
 
@@ -170,6 +179,7 @@ impl AlertStore for Fake {
             })
             .cloned()
             .collect();
+        assert!(!query.oldest_first, "lists are newest first");
         alerts.sort_by(|a, b| (b.at, &b.id).cmp(&(a.at, &a.id)));
         alerts.truncate(query.limit);
         Ok(alerts)

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Alert, AlertKind};
 use crate::budget::BudgetScope;
-use crate::money::Usd;
+use crate::money::UsdSum;
 
 /// [`Alert`] in words.
 pub struct AlertText<'a>(pub(super) &'a Alert);
@@ -22,8 +22,8 @@ impl fmt::Display for AlertText<'_> {
             BudgetScope::Model(name) => format!("model {name}"),
         };
         let spent = match (alert.limit_usd, alert.limit_tokens, alert.spend_usd) {
-            (Some(limit), _, Some(spend)) => format!("{} of {}", Dollars(spend), Dollars(limit)),
-            (Some(limit), _, None) => format!("an unknown part of {}", Dollars(limit)),
+            (Some(limit), _, Some(spend)) => format!("{} of {}", Dollars(spend), Dollars(limit.into())),
+            (Some(limit), _, None) => format!("an unknown part of {}", Dollars(limit.into())),
             (None, limit, _) => {
                 let limit = limit.map(|limit| format!(" of {}", Grouped(i128::from(limit))));
                 format!("{}{} tokens", Grouped(alert.spend_tokens), limit.unwrap_or_default())
@@ -67,7 +67,7 @@ impl fmt::Display for AlertText<'_> {
 }
 
 /// Dollars with cents, and with every further digit that there is.
-struct Dollars(Usd);
+struct Dollars(UsdSum);
 
 impl fmt::Display for Dollars {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -121,8 +121,8 @@ mod tests {
 
     fn texts(budget: &Budget, before: &Totals, after: &Totals, at: &str) -> Vec<String> {
         let at = at.parse().unwrap();
-        let (state, _) = AlertState::default().advance(budget, before);
-        let (_, transitions) = state.advance(budget, after);
+        let (state, _) = AlertState::default().advance(budget, before, Timestamp::UNIX_EPOCH);
+        let (_, transitions) = state.advance(budget, after, at);
         let spec = &budget.spec;
         let period = spec.period.containing("2026-11-24T12:00:00Z".parse().unwrap(), &spec.timezone);
         let top = vec![
@@ -134,7 +134,7 @@ mod tests {
             },
             Contributor { dimension: "agent".to_owned(), name: String::new(), spend_usd: None, tokens: 12 },
         ];
-        let text = |t| Alert::new(budget, period, t, after, top.clone(), at).text().to_string();
+        let text = |t| Alert::new(budget, period, t, after, top.clone()).text().to_string();
         transitions.into_iter().map(text).collect()
     }
 

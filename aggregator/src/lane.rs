@@ -1,0 +1,131 @@
+//! One lane's units of a batch: first what happened, then what corrects it, so that a correction in the same
+//! batch finds its target.
+
+use std::collections::{HashMap, VecDeque};
+
+use jiff::Timestamp;
+use shared::clock::Clock;
+use shared::hash::ContentHash;
+use shared::id::{AgentId, EventId, RecordKey};
+use shared::ledger::RecordStore;
+use shared::metrics::Metrics;
+use shared::wire::Entry;
+
+use crate::Aggregator;
+use crate::batch::{Batch, Fate, Unit};
+use crate::correct::Correction;
+use crate::prepare::Prepared;
+
+/// The lane that is being committed.
+pub(crate) struct Lane<'b> {
+    /// Which partial rollups to add to.
+    pub(crate) number: u32,
+    /// Events from before this instant are refused.
+    pub(crate) closed_before: Option<Timestamp>,
+    /// By unit; none while it is not known, and in the end if it failed.
+    pub(crate) fates: Vec<Option<Fate>>,
+    pub(crate) batch: &'b mut Batch,
+}
+
+impl Lane<'_> {
+    fn fate(&self, n: usize) -> Option<Fate> {
+        self.fates.get(n).copied().flatten()
+    }
+}
+
+impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
+    /// Commits a lane's units.
+    pub(crate) async fn commit_lane(
+        &self,
+        number: u32,
+        units: Vec<Unit>,
+        closed_before: Option<Timestamp>,
+        batch: &mut Batch,
+    ) {
+        let mut lane = Lane { number, closed_before, fates: vec![None; units.len()], batch };
+        let mut queue = VecDeque::new();
+        let mut first: HashMap<(AgentId, RecordKey), (usize, ContentHash)> = HashMap::new();
+        let (mut corrections, mut repeated) = (Vec::new(), Vec::new());
+        for (n, unit) in units.into_iter().enumerate() {
+            let id = (unit.entry.agent().clone(), unit.entry.key());
+            match first.get(&id) {
+                Some((_, hash)) if hash == unit.entry.hash() => lane.batch.duplicates += 1,
+                // Not decided here: the first of this batch may itself lose to what the ledger holds.
+                Some((of, _)) => repeated.push((n, *of, unit)),
+                None => {
+                    first.insert(id, (n, unit.entry.hash().clone()));
+                    if corrects(&unit.entry) {
+                        corrections.push((n, unit.clone()));
+                    }
+                    self.enqueue(n, unit, &mut queue, &mut lane).await;
+                }
+            }
+        }
+        self.commit_queue(queue, &mut lane).await;
+        for (n, unit) in corrections {
+            self.correct_unit(n, &unit, &mut lane).await;
+        }
+        for (n, of, unit) in repeated {
+            // While it is open what the first will be, the second must not take its place.
+            if lane.fate(of).is_none() {
+                lane.batch.failed.insert(unit.origin);
+                continue;
+            }
+            let mut alone = VecDeque::new();
+            self.enqueue(n, unit.clone(), &mut alone, &mut lane).await;
+            self.commit_queue(alone, &mut lane).await;
+            self.correct_unit(n, &unit, &mut lane).await;
+        }
+    }
+
+    /// Queues what a unit adds, unless it is only a correction.
+    async fn enqueue(&self, n: usize, unit: Unit, queue: &mut VecDeque<Prepared>, lane: &mut Lane<'_>) {
+        if matches!(&unit.entry, Entry::Single(single) if single.body.is_correction()) {
+            return;
+        }
+        let origin = unit.origin;
+        match self.prepare(n, unit, lane.closed_before, lane.batch).await {
+            Ok(Some(ready)) => queue.push_back(ready),
+            Ok(None) => lane.fates[n] = Some(Fate::Refused),
+            Err(error) => lane.batch.fail(origin, &error),
+        }
+    }
+
+    /// Applies the corrections of a unit: the one that it is, or those of a part that stands.
+    async fn correct_unit(&self, n: usize, unit: &Unit, lane: &mut Lane<'_>) {
+        match &unit.entry {
+            Entry::Single(single) if single.body.is_correction() => {
+                let id = EventId::Own(single.id.clone());
+                let own = Some((&single.id, &single.hash));
+                let correction = Correction { agent: &single.agent, id, body: &single.body, own };
+                if self.apply(unit, &correction, lane).await {
+                    lane.fates[n] = Some(Fate::Stands);
+                }
+            }
+            Entry::Part(part) if lane.fate(n) == Some(Fate::Stands) => {
+                for (index, body) in &part.corrections {
+                    let id = EventId::Sealed(part.key.clone(), *index);
+                    let correction = Correction { agent: &part.agent, id, body, own: None };
+                    self.apply(unit, &correction, lane).await;
+                }
+            }
+            Entry::Single(_) | Entry::Part(_) => {}
+        }
+    }
+
+    async fn apply(&self, unit: &Unit, correction: &Correction<'_>, lane: &mut Lane<'_>) -> bool {
+        let done = self.correct(lane.number, unit, correction, lane.closed_before, lane.batch).await;
+        if let Err(error) = &done {
+            lane.batch.fail(unit.origin, error);
+        }
+        done.is_ok()
+    }
+}
+
+/// Whether there is a correction in it.
+fn corrects(entry: &Entry) -> bool {
+    match entry {
+        Entry::Part(part) => !part.corrections.is_empty(),
+        Entry::Single(single) => single.body.is_correction(),
+    }
+}
