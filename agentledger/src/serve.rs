@@ -22,13 +22,16 @@ use axum::response::Response;
 use edge::Problem;
 use http::{HeaderValue, Method, StatusCode, header};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use connection::{Activity, Gate};
 
 /// The most connections at a time; a thread of the blocking pool serves each report.
 const MAX_CONNECTIONS: usize = 512;
+/// The most reports, and apart from them changes, at a time: each has a thread and a database connection.
+const MAX_BLOCKING: usize = 16;
 /// How long in-flight requests may take after a signal.
-const DRAIN: Duration = Duration::from_secs(10);
+pub(crate) const DRAIN: Duration = Duration::from_secs(10);
 
 type Answer = Pin<Box<dyn Future<Output = ApiGatewayV2httpResponse> + Send>>;
 
@@ -47,18 +50,26 @@ impl Handler {
     }
 
     /// A handler that reads a disk where it is awaited: it gets a thread that may block.
+    ///
+    /// At most [`MAX_BLOCKING`] work at a time. The place is the work's, not the connection's: who asks and goes
+    /// away gets no second one while the first is busy.
     pub(crate) fn blocking<F, A>(answer: F) -> Self
     where
         F: Fn(ApiGatewayV2httpRequest) -> A + Send + Sync + 'static,
         A: Future<Output = ApiGatewayV2httpResponse> + Send + 'static,
     {
-        let answer = Arc::new(answer);
+        let (answer, room) = (Arc::new(answer), Arc::new(Semaphore::new(MAX_BLOCKING)));
         Self::new(move |request| {
-            let answer = Arc::clone(&answer);
+            let (answer, room) = (Arc::clone(&answer), Arc::clone(&room));
             async move {
                 let id = request.request_context.request_id.clone();
                 let runtime = tokio::runtime::Handle::current();
-                let work = tokio::task::spawn_blocking(move || runtime.block_on(answer(request)));
+                // The semaphore is never closed.
+                let place = room.acquire_owned().await.ok();
+                let work = tokio::task::spawn_blocking(move || {
+                    let _place = place;
+                    runtime.block_on(answer(request))
+                });
                 work.await.unwrap_or_else(|error| {
                     tracing::error!(%error, request_id = id.as_deref(), "a handler panicked");
                     let detail = "an unexpected error; the server's log says more under this request id";

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 
 use crate::cli::UpArgs;
 use crate::config::Config;
-use crate::serve::{Handler, Routes, listen_address, serve};
+use crate::serve::{DRAIN, Handler, Routes, listen_address, serve};
 use crate::source::Misuse;
 
 /// Runs until a signal.
@@ -44,6 +44,8 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<()> {
         say_ready(&format!("agentledger ready on http://{bound} (data in {})", args.data.display()))?;
         serve(listener, routes(&pipeline), signal).await.context("the server failed")
     });
+    // A report that takes too long is left behind.
+    runtime.shutdown_timeout(DRAIN);
     // What was accepted is counted before the process ends.
     pipeline.stop();
     served

@@ -10,7 +10,7 @@ use shared::id::{EventId, IdError, ProviderId};
 use shared::money::Usd;
 use shared::usage::{Bucket, MAX_COUNT, Usage};
 
-use crate::problem::CLOSED;
+use crate::problem::{CLOSED, MAX_FAULTS, cut};
 
 /// Reads the fields of one event and collects what is wrong with them.
 pub(crate) struct Fields<'a> {
@@ -31,6 +31,10 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn fault(&mut self, field: &str, reason: impl Into<String>) {
+        // One more than an answer names tells that there are more.
+        if self.faults.len() > MAX_FAULTS {
+            return;
+        }
         self.faults.push(Fault { index: Some(self.index), field: field.to_owned(), reason: reason.into() });
     }
 
@@ -91,16 +95,19 @@ impl<'a> Fields<'a> {
         let before = self.faults.len();
         for (name, value) in counts {
             let Some(count) = whole(value) else {
-                self.fault(
-                    &format!("usage.{name}"),
-                    format!("is {}, not a whole number from 0 to 2^53", shown(value)),
-                );
+                let field = format!("usage.{}", cut(name));
+                self.fault(&field, format!("is {}, not a whole number from 0 to 2^53", shown(value)));
                 continue;
             };
             match Bucket::from_name(name) {
                 Some(bucket) => read.push((bucket, count)),
                 None if name == "total_tokens" => total = Some(count),
-                None => self.fault(&format!("usage.{name}"), unknown_bucket(name)),
+                None => {
+                    self.fault(&format!("usage.{}", cut(name)), unknown_bucket(name));
+                    if self.faults.len() > MAX_FAULTS {
+                        return None;
+                    }
+                }
             }
         }
         if self.faults.len() > before {
@@ -208,7 +215,7 @@ impl<'a> Fields<'a> {
                     tags.insert(name.clone(), text.to_owned());
                 }
                 _ => self.fault(
-                    &format!("tags.{name}"),
+                    &format!("tags.{}", cut(name)),
                     format!("is no string of at most {MAX_TAG_VALUE} bytes without control characters"),
                 ),
             }
@@ -230,6 +237,8 @@ fn whole(value: &Value) -> Option<u64> {
 fn unknown_bucket(name: &str) -> String {
     let nearest = Bucket::ALL
         .into_iter()
+        // The distance takes the product of both lengths.
+        .filter(|_| name.len() <= 32)
         .map(|bucket| (strsim::damerau_levenshtein(bucket.name(), name), bucket.name()))
         .min()
         .filter(|(distance, _)| *distance <= 3);
@@ -255,5 +264,5 @@ pub(crate) fn kind(value: &Value) -> &'static str {
 
 /// A number as it was sent; anything else by its kind, as it may hold what must not be repeated.
 fn shown(value: &Value) -> String {
-    if let Value::Number(n) = value { n.to_string() } else { kind(value).to_owned() }
+    if let Value::Number(n) = value { cut(&n.to_string()) } else { kind(value).to_owned() }
 }

@@ -6,8 +6,17 @@ use http::StatusCode;
 /// How a fault of an event from a closed period begins.
 pub(crate) const CLOSED: &str = "is before";
 
+/// The most faults that one answer names.
+pub(crate) const MAX_FAULTS: usize = 20;
+
+/// What is echoed of a name from outside.
+pub(crate) fn cut(name: &str) -> String {
+    name.chars().take(64).collect()
+}
+
 /// A submission of which nothing was accepted.
-pub(crate) fn invalid(faults: Vec<Fault>) -> Problem {
+pub(crate) fn invalid(mut faults: Vec<Fault>) -> Problem {
+    let more = faults.len().saturating_sub(MAX_FAULTS);
     let detail = match faults.first() {
         Some(Fault { index: Some(index), field, reason }) => {
             format!("event {index}, `{field}` {reason}; nothing of the submission was accepted")
@@ -16,6 +25,8 @@ pub(crate) fn invalid(faults: Vec<Fault>) -> Problem {
         None => "nothing was accepted".to_owned(),
     };
     let closed = !faults.is_empty() && faults.iter().all(|f| f.reason.starts_with(CLOSED));
+    faults.truncate(MAX_FAULTS);
+    let detail = if more > 0 { format!("{detail}; {more} further faults are not listed") } else { detail };
     let code = if closed { "closed_period" } else { "invalid_event" };
     Problem { faults, ..Problem::new(StatusCode::BAD_REQUEST, code, detail) }
 }

@@ -46,8 +46,9 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
             while queue.peek().is_some() {
                 let chunk: Vec<Outgoing> = queue.by_ref().take(self.stream.max_put_records()).collect();
                 let records = chunk.iter().map(|out| out.record.clone()).collect();
-                let answers = self.stream.put(records).await;
-                let mut answers = answers.into_iter();
+                // A stream that does not answer in time may still take them: that is what the ids are for.
+                let answers = tokio::time::timeout_at(give_up, self.stream.put(records)).await;
+                let mut answers = answers.unwrap_or_default().into_iter();
                 for out in chunk {
                     // A missing answer is no acknowledgement.
                     match answers.next() {
@@ -63,7 +64,10 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
                             last = reason;
                             failed.push(out);
                         }
-                        None => failed.push(out),
+                        None => {
+                            "it did not answer in time".clone_into(&mut last);
+                            failed.push(out);
+                        }
                     }
                 }
             }

@@ -261,6 +261,20 @@ async fn deep_nesting_is_an_answer_not_a_crash() {
     assert_eq!((status, problem["code"].as_str().unwrap()), (400, "invalid_json"));
 }
 
+#[tokio::test]
+async fn an_answer_is_bounded_whatever_is_wrong() {
+    let world = World::sound();
+    let many: serde_json::Map<String, Value> = (0..50_000).map(|n| (format!("b{n}"), json!(1))).collect();
+    let long = json!({"agent_id": "a", "usage": {"x".repeat(900_000): 1}});
+    let bad = json!({"usage": {"input": -1}});
+    for body in [json!({"agent_id": "a", "usage": many}), long, json!({"events": vec![bad; 500]})] {
+        let (status, problem) = world.post(&[], &body).await;
+        assert_eq!(status, 400);
+        let (size, named) = (problem.to_string().len(), problem["errors"].as_array().unwrap().len());
+        assert!(named <= 20 && size < 20_000, "{named} faults in {size} bytes");
+    }
+}
+
 /// 250 events of two agents, of which every tenth has an id of its own.
 fn large() -> Value {
     let event = |n: u32| {

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use crate::stream::sync_dir;
+
 /// A data directory, locked for as long as this lives.
 #[derive(Debug)]
 pub struct DataDir {
@@ -48,7 +50,14 @@ impl DataDir {
     pub fn create(path: &Path) -> Result<Self, DataDirError> {
         let io = |action| move |error| DataDirError::Io { action, path: path.to_owned(), error };
         fs::create_dir_all(path).map_err(io("make the directory"))?;
-        Self::lock(path)
+        let dir = Self::lock(path)?;
+        fs::create_dir_all(dir.stream()).map_err(io("make the directory"))?;
+        // A receipt is worth as much as the name of the directory that it is kept in.
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        for name in [parent.unwrap_or(Path::new(".")), path] {
+            sync_dir(name).map_err(io("sync"))?;
+        }
+        Ok(dir)
     }
 
     /// Locks `path`, which must hold a ledger: a mistyped directory is not taken for an empty one.

@@ -30,7 +30,9 @@ pub use frame::{LogRecord, sequence_number};
 pub use options::{NowMs, StreamOptions, system_now_ms};
 pub use reader::ShardReader;
 
-use disk::{Disk, RealDisk, sync_dir};
+pub(crate) use disk::sync_dir;
+
+use disk::{Disk, RealDisk};
 use queue::{Offer, Queue};
 use shard::Shard;
 use writer::Writer;

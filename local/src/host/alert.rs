@@ -25,6 +25,9 @@ const _: () = assert!((MAX_ITEMS as u64) < KEYS);
 /// the consumer is just delivering: harmless, but finance reads each alert.
 pub(super) type Turn = Arc<tokio::sync::Mutex<()>>;
 
+/// What a record of one key takes in memory, about.
+const KEY_BYTES: usize = 1_024;
+
 /// Starts the consumer of the change feed.
 pub(super) fn start<N: Notifier + 'static, C: Clock + 'static>(
     alerter: &Arc<Alerter<Arc<SqliteLedger>, N, C>>,
@@ -73,8 +76,8 @@ impl Item for Change {
 impl Source for Feed {
     type Item = Change;
 
-    fn read(&mut self, after: u64, records: usize, _bytes: usize) -> Result<Vec<Change>, SourceError> {
-        self.ledger.changes(after, records).map_err(|e| SourceError(e.to_string()))
+    fn read(&mut self, after: u64, records: usize, bytes: usize) -> Result<Vec<Change>, SourceError> {
+        self.ledger.changes(after, records, bytes / KEY_BYTES).map_err(|e| SourceError(e.to_string()))
     }
 
     async fn ready(&mut self, after: u64) -> bool {

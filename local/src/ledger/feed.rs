@@ -42,8 +42,9 @@ pub(super) fn note_change(
 }
 
 impl SqliteLedger {
-    /// Changes after `seq`, in order, at most `limit`.
-    pub fn changes(&self, after: u64, limit: usize) -> Result<Vec<Change>, LedgerError> {
+    /// Changes after `seq`, in order, at most `limit`, and no more once they name `keys` keys.
+    pub fn changes(&self, after: u64, limit: usize, keys: usize) -> Result<Vec<Change>, LedgerError> {
+        let mut named = 0;
         self.read(|db| {
             let mut select = db
                 .prepare_cached("SELECT seq, at, keys FROM change WHERE seq > ?1 ORDER BY seq LIMIT ?2")
@@ -53,12 +54,18 @@ impl SqliteLedger {
                     Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
                 })
                 .map_err(refusal)?;
-            rows.map(|row| {
-                let (seq, at_ms, keys) = row.map_err(refusal)?;
-                let keys = serde_json::from_str(&keys).map_err(unreadable)?;
-                Ok(Change { seq: seq.unsigned_abs(), at_ms, keys })
-            })
-            .collect()
+            let mut changes: Vec<Change> = Vec::new();
+            for row in rows {
+                let (seq, at_ms, text) = row.map_err(refusal)?;
+                let change = serde_json::from_str(&text).map_err(unreadable)?;
+                let change = Change { seq: seq.unsigned_abs(), at_ms, keys: change };
+                named += change.keys.len();
+                changes.push(change);
+                if named >= keys {
+                    break;
+                }
+            }
+            Ok(changes)
         })
     }
 

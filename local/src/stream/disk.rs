@@ -59,7 +59,7 @@ impl SegmentFile for File {
 }
 
 /// Makes the names in a directory durable.
-pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
     // Windows opens no directories as files, and journals names by itself.
     if cfg!(windows) { Ok(()) } else { File::open(path)?.sync_all() }
 }

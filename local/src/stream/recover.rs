@@ -99,9 +99,10 @@ fn scan(segment: &mut Segment, disk: &dyn Disk) -> Result<(), StreamOpenError> {
             "the last write was torn, which a crash explains; nothing acknowledged was in it, and it was kept aside"
         );
         let mut file = disk.open(&path).map_err(io("open"))?;
-        file.truncate(segment.len).and_then(|()| file.sync()).map_err(io("cut"))?;
+        return file.truncate(segment.len).and_then(|()| file.sync()).map_err(io("cut"));
     }
-    Ok(())
+    // What a killed process had written and not synced is read and counted from now on: it has to stay.
+    disk.open(&path).and_then(|mut file| file.sync()).map_err(io("sync"))
 }
 
 /// A record behind `offset` of a group that begins after `missing`, if there is one.
