@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use shared::alert::{Alert, AlertKind, Delivery, StateKey};
+use shared::budget::{BudgetScope, Limit};
 use shared::event::TaskResult;
 use shared::id::{AgentId, RecordKey};
 use shared::invariant::{self, Invariant};
@@ -81,8 +82,8 @@ fn oracle_start() -> i64 {
     crate::history::START.parse::<Timestamp>().map_or(0, Timestamp::as_second)
 }
 
-/// [`invariant::TOTALS_EXACT`] against the model, and the conflicts beside it.
-pub async fn totals<L: Ledger>(ledger: &L, sends: &Sends) -> Result<(), Violation> {
+/// [`invariant::TOTALS_EXACT`] against the model, and the conflicts beside it. Answers the model.
+pub async fn totals<L: Ledger>(ledger: &L, sends: &Sends) -> Result<BTreeMap<Key, Sums>, Violation> {
     let law = invariant::TOTALS_EXACT;
     let records = all_records(ledger).await.map_err(|e| broken(law, e))?;
     let by_key: BTreeMap<(AgentId, RecordKey), &Record> =
@@ -111,7 +112,8 @@ pub async fn totals<L: Ledger>(ledger: &L, sends: &Sends) -> Result<(), Violatio
     let model = oracle::totals(&standing, time);
     let stored = all_rollups(ledger).await.map_err(|e| broken(law, e))?;
     same_totals(&model, &stored).map_err(|e| broken(law, e))?;
-    listed_conflicts(ledger, &conflicts).await.map_err(|e| broken(law, e))
+    listed_conflicts(ledger, &conflicts).await.map_err(|e| broken(law, e))?;
+    Ok(model)
 }
 
 fn booked(record: &Record, index: u32) -> Option<i64> {
@@ -128,18 +130,21 @@ fn same_totals(model: &BTreeMap<Key, Sums>, stored: &BTreeMap<Key, Totals>) -> R
     for key in model.keys().chain(stored.keys()) {
         let want = model.get(key).unwrap_or(&nothing.0);
         let have = sums(stored.get(key).unwrap_or(&nothing.1));
-        let clean = |sums: &Sums| {
-            let mut sums = sums.clone();
-            sums.tokens.retain(|_, n| *n != 0);
-            sums.tasks.retain(|_, n| *n != 0);
-            sums.cost = sums.cost.normalize();
-            sums
-        };
         if clean(want) != clean(&have) {
             return Err(format!("{key:?}: the model has {want:?}, the ledger {have:?}"));
         }
     }
     Ok(())
+}
+
+/// Without what is zero, and without the zeros of its decimals.
+fn clean(sums: &Sums) -> Sums {
+    let mut sums = sums.clone();
+    sums.tokens.retain(|_, n| *n != 0);
+    sums.tasks.retain(|_, n| *n != 0);
+    sums.cost = sums.cost.normalize();
+    sums.value = sums.value.normalize();
+    sums
 }
 
 fn sums(totals: &Totals) -> Sums {
@@ -155,6 +160,7 @@ fn sums(totals: &Totals) -> Sums {
         tokens: totals.usage().map(|(bucket, n)| (bucket.name().to_owned(), n)).collect(),
         cost: totals.cost.to_string().parse().unwrap_or(Decimal::MAX),
         tasks: names.iter().map(|r| (name(r), totals.tasks[*r as usize])).collect(),
+        value: totals.task_value.to_string().parse().unwrap_or(Decimal::MAX),
     }
 }
 
@@ -215,28 +221,44 @@ pub async fn recomputable<L: Ledger>(ledger: &L) -> Result<(), Violation> {
 }
 
 /// [`invariant::ONE_ALERT_PER_EPISODE`] and [`invariant::STANDING_IS_REACHED`], for every budget and every
-/// period that holds spend.
-pub async fn alerts<L: Ledger>(ledger: &L) -> Result<(), Violation> {
+/// period that its version has to have looked at. What was spent is the model's word, not the product's.
+pub async fn alerts<L: Ledger>(
+    ledger: &L,
+    model: &BTreeMap<Key, Sums>,
+    now: Timestamp,
+    swept: bool,
+) -> Result<(), Violation> {
     let law = invariant::STANDING_IS_REACHED;
     let fault = |e: shared::ledger::LedgerError| broken(law, e.to_string());
-    let every = AlertQuery { limit: usize::MAX, ..AlertQuery::default() };
-    let alerts = ledger.alerts(&every).await.map_err(fault)?;
     for budget in ledger.budgets().await.map_err(fault)? {
         let spec = &budget.spec;
         let mut periods: BTreeSet<Range> = BTreeSet::new();
-        let start = oracle_start();
-        for at in ((start - 30 * 86_400)..(start + 2 * 86_400)).step_by(900) {
+        let last = now.as_second() + 900;
+        for at in ((last - 31 * 86_400)..last).step_by(900) {
             let Ok(at) = Timestamp::from_second(at) else { continue };
             periods.insert(spec.period.containing(at, &spec.timezone));
         }
+        if budget.version > 1 {
+            // A budget that was changed looks at the current period at once, and the sweep at the one before.
+            let current = spec.period.containing(now, &spec.timezone);
+            periods.retain(|period| *period == current || (swept && period.to == current.from));
+        }
         for period in periods {
-            let key =
-                StateKey { budget: spec.name.clone(), version: budget.version, period_start: period.from };
+            let (name, version) = (spec.name.clone(), budget.version);
+            let key = StateKey { budget: name, version, period_start: period.from };
             let state = ledger.alert_state(&key).await.map_err(fault)?;
-            let spent = alerter::period_totals(ledger, &spec.scope.scope(), period).await.map_err(fault)?;
+            let spent = spent(model, &spec.scope, period);
             for percent in &spec.thresholds {
                 let stands = state.thresholds.get(percent).is_some_and(|t| t.standing);
-                if stands != spec.limit.reached(*percent, &spent) {
+                let reached = match spec.limit {
+                    Limit::Usd(usd) => {
+                        spent.cost * Decimal::from(100) >= Decimal::from(usd) * Decimal::from(*percent)
+                    }
+                    Limit::Tokens(limit) => {
+                        spent.tokens.values().sum::<i128>() * 100 >= i128::from(limit) * i128::from(*percent)
+                    }
+                };
+                if stands != reached {
                     let detail = format!(
                         "{key:?} {percent}%: standing is {stands}, spent {spent:?} of {:?}",
                         spec.limit
@@ -244,22 +266,76 @@ pub async fn alerts<L: Ledger>(ledger: &L) -> Result<(), Violation> {
                     return Err(broken(law, detail));
                 }
             }
-            let own: Vec<Alert> = alerts
-                .iter()
-                .filter(|a| {
-                    a.budget == spec.name
-                        && a.budget_version == budget.version
-                        && a.period_start.as_second() == period.from
-                })
-                .cloned()
-                .collect();
-            if !invariant::one_alert_per_episode(&state, &own) {
-                let ids: Vec<_> = own.iter().map(|a| &a.id).collect();
-                return Err(broken(
-                    invariant::ONE_ALERT_PER_EPISODE,
-                    format!("{key:?}: {state:?}, alerts {ids:?}"),
-                ));
+        }
+    }
+    episodes(ledger).await
+}
+
+/// The model's sums of a scope over a period.
+fn spent(model: &BTreeMap<Key, Sums>, scope: &BudgetScope, period: Range) -> Sums {
+    let written = scope.to_string();
+    let (kind, name) = written.split_once(':').unwrap_or((&written, ""));
+    let mut sum = Sums::default();
+    for ((of, a, _, window, start), sums) in model {
+        if *of == kind && a == name && *window == "quarter" && (period.from..period.to).contains(start) {
+            sum.cost += sums.cost;
+            for (bucket, n) in &sums.tokens {
+                *sum.tokens.entry(bucket.clone()).or_default() += n;
             }
+        }
+    }
+    sum
+}
+
+/// One record per crossing, whatever version of a budget it was of.
+async fn episodes<L: Ledger>(ledger: &L) -> Result<(), Violation> {
+    let law = invariant::ONE_ALERT_PER_EPISODE;
+    let fault = |e: shared::ledger::LedgerError| broken(law, e.to_string());
+    let every = AlertQuery { limit: usize::MAX, ..AlertQuery::default() };
+    let mut by_state: BTreeMap<StateKey, Vec<Alert>> = BTreeMap::new();
+    for alert in ledger.alerts(&every).await.map_err(fault)? {
+        let (budget, version) = (alert.budget.clone(), alert.budget_version);
+        let key = StateKey { budget, version, period_start: alert.period_start.as_second() };
+        by_state.entry(key).or_default().push(alert);
+    }
+    for (key, alerts) in by_state {
+        let state = ledger.alert_state(&key).await.map_err(fault)?;
+        if !invariant::one_alert_per_episode(&state, &alerts) {
+            let ids: Vec<_> = alerts.iter().map(|a| &a.id).collect();
+            return Err(broken(law, format!("{key:?}: {state:?}, alerts {ids:?}")));
+        }
+    }
+    Ok(())
+}
+
+/// What was published is what was committed, where nobody died in between.
+pub fn published(
+    model: &BTreeMap<Key, Sums>,
+    published: &BTreeMap<AgentId, Totals>,
+) -> Result<(), Violation> {
+    let mut agents: BTreeMap<String, Sums> = BTreeMap::new();
+    for ((kind, agent, _, window, _), sums) in model {
+        if *kind == "agent" && *window == "month" {
+            let sum = agents.entry(agent.clone()).or_default();
+            sum.events += sums.events;
+            sum.unpriced += sums.unpriced;
+            sum.cost += sums.cost;
+            sum.value += sums.value;
+            sums.tasks.iter().for_each(|(name, n)| *sum.tasks.entry(name.clone()).or_default() += n);
+            for (bucket, n) in &sums.tokens {
+                *sum.tokens.entry(bucket.clone()).or_default() += n;
+            }
+        }
+    }
+    let nothing = Sums::default();
+    let names = agents.keys().cloned().chain(published.keys().map(ToString::to_string));
+    for name in names.collect::<BTreeSet<_>>() {
+        let have = published.iter().find(|(agent, _)| agent.as_str() == name);
+        let have = have.map_or_else(Sums::default, |(_, totals)| sums(totals));
+        let want = agents.get(&name).unwrap_or(&nothing);
+        if clean(want) != clean(&have) {
+            let detail = format!("{name}: committed {want:?}, published {have:?}");
+            return Err(broken(invariant::PUBLISHED_ONCE, detail));
         }
     }
     Ok(())

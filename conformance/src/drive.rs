@@ -14,21 +14,40 @@ use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::kinesis::{KinesisEvent, KinesisEventRecord};
 use fastrand::Rng;
 use shared::alert::Alert;
+use shared::budget::{Budget, BudgetSpec};
+use shared::clock::Clock;
+use shared::id::AgentId;
 use shared::ledger::{Ledger, LedgerError, MAX_COMMIT_ITEMS};
 use shared::metrics::{BatchMetrics, Metrics};
 use shared::notifier::{Notifier, NotifyError};
 use shared::price::PriceBook;
-use shared::rollup::RollupKey;
+use shared::totals::Totals;
 
-use crate::faulty::{CrashPoint, Faulty, Feed};
+use crate::faulty::{CrashPoint, Faulty, Feed, ItemKey};
 use crate::intake::{ManualClock, MemoryStream};
 use crate::sabotage::{Guard, Sabotaged};
 
-/// Keeps no metrics.
-struct NoMetrics;
+/// Sums what was published, by agent.
+#[derive(Debug, Default)]
+pub struct Published(Mutex<BTreeMap<AgentId, Totals>>);
 
-impl Metrics for NoMetrics {
-    async fn publish(&self, _batch: BatchMetrics) {}
+impl Published {
+    /// What was published so far, without those of whom nothing is left.
+    pub fn all(&self) -> BTreeMap<AgentId, Totals> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        all.retain(|_, totals| !totals.is_zero());
+        all
+    }
+}
+
+impl Metrics for Published {
+    async fn publish(&self, batch: BatchMetrics) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for delta in batch.agents {
+            // No history comes near the end of what a sum holds.
+            let _ = all.entry(delta.agent).or_default().add(&delta.totals);
+        }
+    }
 }
 
 /// Every delivery, in order.
@@ -76,6 +95,10 @@ pub struct World<L> {
     pub clock: Arc<ManualClock>,
     /// What was sent to people.
     pub deliveries: Arc<Deliveries>,
+    /// What was published.
+    pub published: Arc<Published>,
+    /// Nobody dies.
+    pub calm: bool,
     feed: Arc<Feed>,
     book: Arc<PriceBook>,
     missing: Option<Guard>,
@@ -95,6 +118,8 @@ impl<L: Ledger> World<L> {
             stream: Arc::default(),
             clock: Arc::default(),
             deliveries: Arc::default(),
+            published: Arc::default(),
+            calm: false,
             feed: Arc::default(),
             book: Arc::new(book),
             missing,
@@ -111,6 +136,13 @@ impl<L: Ledger> World<L> {
         let max_items = limits[self.processes.fetch_add(1, Ordering::Relaxed) % limits.len()];
         let faulty = Faulty::new(Arc::clone(&self.ledger), Arc::clone(&self.feed), crash, max_items);
         Arc::new(Sabotaged::new(faulty, self.missing))
+    }
+
+    /// Sets a budget, which is news like any other.
+    pub async fn set_budget(&self, spec: &BudgetSpec) -> Result<(), LedgerError> {
+        let budget = self.ledger.set_budget(spec, self.clock.now()).await?;
+        self.feed.note([Budget::item_key(&budget.spec.name)]);
+        Ok(())
     }
 
     /// One round: some consumers and alerters at once, each perhaps dying on the way.
@@ -131,16 +163,22 @@ impl<L: Ledger> World<L> {
         for _ in 0..rng.usize(..=4) {
             slices.push(self.some_changes(rng, &changes));
         }
+        // Two alerters that look at the same changes at once, and so decide the same.
+        if let Some(same) = slices.first().cloned()
+            && rng.bool()
+        {
+            slices.push(same);
+        }
         let (outcomes, evaluated) = {
             let done = Mutex::new(Vec::new());
             let evaluated = Mutex::new(Vec::new());
             let mut tasks: Vec<Task<'_>> = Vec::new();
             for batch in &batches {
-                let crash = crash_point(rng, 3, 40);
+                let crash = self.crash_point(rng, 3, 40);
                 tasks.push(Box::pin(self.consume(batch, crash, &done)));
             }
             for slice in &slices {
-                let crash = crash_point(rng, 2, 30);
+                let crash = self.crash_point(rng, 2, 30);
                 let faults = rng.bool().then(|| rng.fork());
                 tasks.push(Box::pin(self.watch(slice, crash, faults, &evaluated)));
             }
@@ -208,8 +246,12 @@ impl<L: Ledger> World<L> {
     async fn consume(&self, batch: &Batch, crash: CrashPoint, done: &Mutex<Vec<(String, usize, usize)>>) {
         let (key, from, records) = batch;
         let process = self.process(crash);
-        let consumer =
-            Aggregator::new(Arc::clone(&process), NoMetrics, Arc::clone(&self.clock), Arc::clone(&self.book));
+        let consumer = Aggregator::new(
+            Arc::clone(&process),
+            Arc::clone(&self.published),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.book),
+        );
         let mut event = KinesisEvent::default();
         event.records =
             records.iter().enumerate().map(|(n, data)| stream_record(key, from + n, data)).collect();
@@ -225,7 +267,7 @@ impl<L: Ledger> World<L> {
 
     async fn watch(
         &self,
-        slice: &(usize, Vec<RollupKey>),
+        slice: &(usize, Vec<ItemKey>),
         crash: CrashPoint,
         faults: Option<Rng>,
         done: &Mutex<Vec<usize>>,
@@ -236,6 +278,14 @@ impl<L: Ledger> World<L> {
         let response = self.alerter(Arc::clone(&process), faults).handle(event).await;
         if !process.inner().is_dead() && response.batch_item_failures.is_empty() {
             done.lock().unwrap_or_else(PoisonError::into_inner).push(slice.0);
+        }
+    }
+
+    fn crash_point(&self, rng: &mut Rng, one_in: u32, calls: i64) -> CrashPoint {
+        if rng.u32(..one_in) == 0 && !self.calm {
+            CrashPoint { call: rng.i64(0..calls), after: rng.bool() }
+        } else {
+            CrashPoint::NEVER
         }
     }
 
@@ -251,7 +301,7 @@ impl<L: Ledger> World<L> {
         Some((key.clone(), from, all[from..upto].to_vec()))
     }
 
-    fn some_changes(&self, rng: &mut Rng, changes: &[RollupKey]) -> (usize, Vec<RollupKey>) {
+    fn some_changes(&self, rng: &mut Rng, changes: &[ItemKey]) -> (usize, Vec<ItemKey>) {
         let from = self.evaluated.saturating_sub(rng.usize(..3)).min(changes.len());
         let upto = changes.len().min(from + rng.usize(1..=40));
         (upto, changes[from..upto].to_vec())
@@ -264,14 +314,6 @@ fn take<T: Default>(cell: Mutex<T>) -> T {
     cell.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn crash_point(rng: &mut Rng, one_in: u32, calls: i64) -> CrashPoint {
-    if rng.u32(..one_in) == 0 {
-        CrashPoint { call: rng.i64(0..calls), after: rng.bool() }
-    } else {
-        CrashPoint::NEVER
-    }
-}
-
 fn stream_record(key: &str, seq: usize, data: &[u8]) -> KinesisEventRecord {
     let mut record = KinesisEventRecord::default();
     record.kinesis.sequence_number = seq.to_string();
@@ -281,13 +323,15 @@ fn stream_record(key: &str, seq: usize, data: &[u8]) -> KinesisEventRecord {
     record
 }
 
-fn change_record(seq: usize, key: &RollupKey) -> EventRecord {
-    let (pk, sk) = key.item_key();
+fn change_record(seq: usize, (pk, sk): &ItemKey) -> EventRecord {
     let mut record = EventRecord::default();
     record.change.sequence_number = Some(seq.to_string());
     let text = serde_dynamo::AttributeValue::S;
-    record.change.keys =
-        std::collections::HashMap::from([("pk".to_owned(), text(pk)), ("sk".to_owned(), text(sk))]).into();
+    record.change.keys = std::collections::HashMap::from([
+        ("pk".to_owned(), text(pk.clone())),
+        ("sk".to_owned(), text(sk.clone())),
+    ])
+    .into();
     record
 }
 

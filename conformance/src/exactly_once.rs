@@ -5,6 +5,7 @@ use std::fmt::Write;
 use fastrand::Rng;
 use shared::alert::AlertKind;
 use shared::budget::{BudgetSpec, Limit};
+use shared::clock::Clock;
 use shared::id::BudgetName;
 use shared::ledger::{Ledger, LedgerError};
 use shared::price::PriceBook;
@@ -12,7 +13,7 @@ use shared::window::{Period, Zone};
 
 use crate::check::{self, Violation};
 use crate::drive::World;
-use crate::history::{START, history};
+use crate::history::{Plot, history};
 use crate::intake::Intake;
 use crate::oracle::{PRICES, Sends, receive};
 use crate::sabotage::Guard;
@@ -40,11 +41,14 @@ pub async fn play<L: Ledger>(ledger: L, seed: u64, missing: Option<Guard>) -> Re
     let mut world = World::new(ledger, book()?, missing);
     let mut sends = Sends::default();
     let size = rng.usize(2..=16);
-    let submissions = history(&mut rng, size);
+    let plot = if rng.u32(..3) == 0 { Plot::Seesaw } else { Plot::Wide };
+    let submissions = history(&mut rng, size, plot);
     let intake = Intake::new(&world, seed);
     let ledger_fault = |e: LedgerError| format!("seed {seed}: {e}");
-    for budget in budgets(&mut rng)? {
-        world.ledger.set_budget(&budget, start()?).await.map_err(ledger_fault)?;
+    // In every fourth history nobody dies: then the metrics have to be complete.
+    world.calm = seed.is_multiple_of(4);
+    for budget in budgets(&mut rng, plot)? {
+        world.set_budget(&budget).await.map_err(ledger_fault)?;
     }
     let mut coverage = Coverage { submissions: submissions.len(), ..Coverage::default() };
     for submission in &submissions {
@@ -53,7 +57,12 @@ pub async fn play<L: Ledger>(ledger: L, seed: u64, missing: Option<Guard>) -> Re
         for _ in 0..rng.usize(..3) {
             world.round(&mut rng).await;
         }
-        world.clock.advance(rng.i64(0..900));
+        if rng.u32(..8) == 0 {
+            let changed = budgets(&mut rng, plot)?;
+            world.set_budget(&changed[0]).await.map_err(ledger_fault)?;
+        }
+        // Mostly minutes, sometimes into the next day.
+        world.clock.advance(if rng.u32(..12) == 0 { 40_000 } else { rng.i64(0..900) });
     }
     for _ in 0..rng.usize(2..8) {
         world.round(&mut rng).await;
@@ -61,11 +70,15 @@ pub async fn play<L: Ledger>(ledger: L, seed: u64, missing: Option<Guard>) -> Re
     let failed = |violation: Violation| format!("seed {seed}: {}: {}", violation.law.name, violation.detail);
     world.drain().await.map_err(|e| format!("seed {seed}: {e}"))?;
     let ledger = &*world.ledger;
-    check::totals(ledger, &sends).await.map_err(failed)?;
+    let model = check::totals(ledger, &sends).await.map_err(failed)?;
     check::recomputable(ledger).await.map_err(failed)?;
-    check::alerts(ledger).await.map_err(failed)?;
+    let now = world.clock.now();
+    check::alerts(ledger, &model, now, false).await.map_err(failed)?;
     world.sweep().await.map_err(ledger_fault)?;
-    check::alerts(ledger).await.map_err(failed)?;
+    check::alerts(ledger, &model, now, true).await.map_err(failed)?;
+    if world.calm {
+        check::published(&model, &world.published.all()).map_err(failed)?;
+    }
     check::delivered(ledger, &world.deliveries.all()).await.map_err(failed)?;
     coverage.records = check::all_records(ledger).await?.len();
     coverage.conflicts = ledger.conflicts(100_000).await.map_err(ledger_fault)?.len();
@@ -74,10 +87,6 @@ pub async fn play<L: Ledger>(ledger: L, seed: u64, missing: Option<Guard>) -> Re
     coverage.crossed = deliveries.iter().filter(|a| a.kind == AlertKind::Threshold).count();
     coverage.recovered = deliveries.iter().filter(|a| a.kind == AlertKind::Recovered).count();
     Ok(coverage)
-}
-
-fn start() -> Result<jiff::Timestamp, String> {
-    START.parse().map_err(|e| format!("{e}"))
 }
 
 /// The book that the model knows by heart.
@@ -99,15 +108,22 @@ fn book() -> Result<PriceBook, String> {
     PriceBook::from_json(&json).map_err(|e| e.to_string())
 }
 
-fn budgets(rng: &mut Rng) -> Result<Vec<BudgetSpec>, String> {
-    let scopes = ["org", "team:growth", "agent:planner", "agent:writer#2", "task:T-1", "model:dear"];
+fn budgets(rng: &mut Rng, plot: Plot) -> Result<Vec<BudgetSpec>, String> {
+    let wide = plot == Plot::Wide;
+    let scopes = ["org", "agent:planner", "team:growth", "agent:writer#2", "task:T-1", "model:dear"];
+    let scopes = if wide { &scopes[..] } else { &scopes[..2] };
     let zones = ["UTC", "Asia/Kathmandu", "America/New_York", "Asia/Tokyo"];
     let periods = [Period::Hour, Period::Day, Period::Week, Period::Month];
     (0..rng.usize(1..=3))
         .map(|n| {
-            let usd = format!("{}.{}", rng.u32(..40), rng.u32(1..10)).parse().map_err(|e| format!("{e}"))?;
-            let limit =
-                if rng.u32(..3) > 0 { Limit::Usd(usd) } else { Limit::Tokens(rng.u64(1_000..40_000)) };
+            let most = if wide { 200 } else { 40 };
+            let usd =
+                format!("{}.{}", rng.u32(..most), rng.u32(1..10)).parse().map_err(|e| format!("{e}"))?;
+            let limit = if rng.u32(..3) > 0 {
+                Limit::Usd(usd)
+            } else {
+                Limit::Tokens(rng.u64(1_000..1_000 * u64::from(most)))
+            };
             let spec = BudgetSpec {
                 name: BudgetName::parse(&format!("b{n}")).map_err(|e| e.to_string())?,
                 scope: scopes[rng.usize(..scopes.len())].parse().map_err(|e| format!("{e}"))?,

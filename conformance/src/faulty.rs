@@ -33,20 +33,22 @@ impl CrashPoint {
     pub const NEVER: CrashPoint = CrashPoint { call: -1, after: false };
 }
 
-/// What the ledger's stream would carry: the rollups that commits changed.
+/// The key of a ledger's item: partition key and sort key.
+pub type ItemKey = (String, String);
+
+/// What the ledger's stream would carry: the items that were changed.
 #[derive(Debug, Default)]
-pub struct Feed(Mutex<Vec<RollupKey>>);
+pub struct Feed(Mutex<Vec<ItemKey>>);
 
 impl Feed {
     /// Everything so far, in order.
-    pub fn all(&self) -> Vec<RollupKey> {
+    pub fn all(&self) -> Vec<ItemKey> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn note(&self, commit: &Commit) {
-        let mut feed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let hours = |key: &RollupKey| key.window == WindowKind::Hour && !key.scope.kind.is_pair();
-        feed.extend(commit.additions.iter().map(|(key, _)| key).filter(|key| hours(key)).cloned());
+    /// Notes that an item was changed.
+    pub fn note(&self, items: impl IntoIterator<Item = ItemKey>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(items);
     }
 }
 
@@ -119,7 +121,9 @@ impl<L: Ledger> RecordStore for Faulty<L> {
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
         self.call(async {
             self.inner.commit(commit.clone()).await?;
-            self.feed.note(&commit);
+            let hours = |key: &&RollupKey| key.window == WindowKind::Hour && !key.scope.kind.is_pair();
+            let changed = commit.additions.iter().map(|(key, _)| key).filter(hours);
+            self.feed.note(changed.map(RollupKey::item_key));
             Ok(())
         })
         .await

@@ -28,8 +28,17 @@ const TEAMS: [&str; 2] = ["growth", "core"];
 const TASKS: [&str; 3] = ["T-1", "T-2", "acme/repo#12"];
 const MODELS: [(&str, &str); 3] = [("p", "cheap"), ("p", "dear"), ("q", "mystery")];
 
+/// What a history is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plot {
+    /// Everything that senders do.
+    Wide,
+    /// One agent that spends and takes back, on one day: totals go up and down past the same thresholds.
+    Seesaw,
+}
+
 /// A history of about `size` submissions, some of them several times, in the order of sending.
-pub fn history(rng: &mut Rng, size: usize) -> Vec<Submission> {
+pub fn history(rng: &mut Rng, size: usize, plot: Plot) -> Vec<Submission> {
     let mut sent: Vec<Submission> = Vec::new();
     let mut sealed = 0;
     let mut ids = 0;
@@ -45,6 +54,7 @@ pub fn history(rng: &mut Rng, size: usize) -> Vec<Submission> {
             20..35 => regroup(rng, &sent, &mut sealed),
             // The same key or the same ids with other content.
             35..41 => alter(rng, &sent),
+            _ if plot == Plot::Seesaw => Some(seesaw(rng, &mut ids, &mut targets)),
             _ => Some(fresh(rng, &mut sealed, &mut ids, &mut targets)),
         };
         sent.extend(next);
@@ -77,8 +87,11 @@ fn fresh(rng: &mut Rng, sealed: &mut u32, ids: &mut u32, targets: &mut Vec<(Stri
                 event.insert("corrects".to_owned(), json!(id));
             }
             if key.is_none() && (correction || rng.bool()) || rng.u32(..4) == 0 {
-                *ids += 1;
-                event.insert("id".to_owned(), json!(format!("e{ids}")));
+                // Now and then an id that is taken: by this agent, or by another, whose it is as well.
+                let taken = *ids > 0 && rng.u32(..8) == 0;
+                *ids += u32::from(!taken);
+                let id = if taken { rng.u32(1..=*ids) } else { *ids };
+                event.insert("id".to_owned(), json!(format!("e{id}")));
             }
             let agent = event["agent_id"].as_str().unwrap_or_default().to_owned();
             match (&key, event.get("id").and_then(Value::as_str)) {
@@ -90,6 +103,21 @@ fn fresh(rng: &mut Rng, sealed: &mut u32, ids: &mut u32, targets: &mut Vec<(Stri
         })
         .collect();
     Submission { key, events }
+}
+
+/// A dear call, or the end of one.
+fn seesaw(rng: &mut Rng, ids: &mut u32, targets: &mut Vec<(String, String)>) -> Submission {
+    *ids += 1;
+    let id = format!("e{ids}");
+    let event = match rng.choice(&*targets).cloned().filter(|_| rng.u32(..5) < 2) {
+        Some((agent, corrects)) => json!({"type": "void", "id": id, "agent_id": agent, "corrects": corrects}),
+        None => {
+            targets.push((AGENTS[0].to_owned(), id.clone()));
+            let usage = json!({"input": rng.u32(1_000..4_000)});
+            json!({"id": id, "agent_id": AGENTS[0], "time": START, "provider": "p", "model": "dear", "usage": usage})
+        }
+    };
+    Submission { key: None, events: vec![event] }
 }
 
 fn event(rng: &mut Rng, sealed: u32, ids: u32, tasks: u32) -> Map<String, Value> {
@@ -109,7 +137,7 @@ fn event(rng: &mut Rng, sealed: u32, ids: u32, tasks: u32) -> Map<String, Value>
         18..23 => {
             let outcome = ["success", "failure", "abandoned"][rng.usize(..3)];
             json!({"type": "task_outcome", "task_id": TASKS[rng.usize(..TASKS.len())], "outcome": outcome,
-                   "value": format!("{}.5", rng.u32(..9))})
+                   "value": if rng.u32(..10) == 0 { "9000000000000".to_owned() } else { format!("{}.5", rng.u32(..9)) }})
         }
         _ => {
             let mut event = json!({"usage": usage(rng)});
@@ -154,8 +182,13 @@ fn usage(rng: &mut Rng) -> Value {
     if rng.u32(..4) == 0 {
         usage["cache_read"] = json!(rng.u32(..90_000));
     }
-    if rng.u32(..30) == 0 {
+    // Rarely, as such a call leaves nothing for others to cross.
+    if rng.u32(..250) == 0 {
         usage["reasoning"] = json!(1_u64 << 40);
+    }
+    if rng.u32(..250) == 0 {
+        // At a dear model's price this is more than an amount of money can be.
+        usage["input"] = json!(1_u64 << 53);
     }
     usage
 }
@@ -173,13 +206,30 @@ fn regroup(rng: &mut Rng, sent: &[Submission], sealed: &mut u32) -> Option<Submi
     Some(Submission { key, events })
 }
 
+/// The same key or ids with other content: other counts, another kind of event, another agent, fewer or more.
 fn alter(rng: &mut Rng, sent: &[Submission]) -> Option<Submission> {
     let mut altered = rng.choice(sent).cloned().filter(Submission::is_repeatable)?;
     let at = rng.usize(..altered.events.len());
+    let (sealed, several) = (altered.key.is_some(), altered.events.len() > 1);
     let event = altered.events.get_mut(at)?;
-    if event.get("usage").is_some() {
-        event["usage"] = json!({"input": rng.u32(5_001..9_999)});
-        return Some(altered);
+    match rng.u32(..6) {
+        0 => event["agent_id"] = json!(AGENTS[rng.usize(..AGENTS.len())]),
+        1 => {
+            let mut void = json!({"type": "void", "agent_id": event["agent_id"], "corrects": "e1"});
+            if let Some(id) = event.get("id") {
+                void["id"] = id.clone();
+            }
+            *event = void;
+        }
+        2 if sealed && several => {
+            altered.events.pop();
+        }
+        3 if sealed => {
+            let agent = event["agent_id"].clone();
+            altered.events.push(json!({"agent_id": agent, "usage": {"input": rng.u32(5_001..9_999)}}));
+        }
+        _ if event.get("usage").is_some() => event["usage"] = json!({"input": rng.u32(5_001..9_999)}),
+        _ => return None,
     }
-    None
+    Some(altered)
 }

@@ -46,6 +46,8 @@ pub struct Sums {
     pub cost: Decimal,
     /// Outcomes by name.
     pub tasks: BTreeMap<String, i64>,
+    /// Their value.
+    pub value: Decimal,
 }
 
 /// (kind, a, b, window, start of its quarter hour, day or month).
@@ -193,6 +195,8 @@ fn book(sums: &mut BTreeMap<Key, Sums>, agent: &str, body: &Value, usage: &Value
             let sum = sums.entry((kind, a.clone(), b.clone(), window, start)).or_default();
             if outcome {
                 *sum.tasks.entry(name("outcome")).or_default() += 1;
+                sum.value +=
+                    body["value"].as_str().and_then(|v| v.parse::<Decimal>().ok()).unwrap_or_default();
                 continue;
             }
             sum.events += 1;
@@ -203,8 +207,9 @@ fn book(sums: &mut BTreeMap<Key, Sums>, agent: &str, body: &Value, usage: &Value
                 let price = price.and_then(|p| p.3.parse::<Decimal>().ok());
                 cost = cost.zip(price).map(|(sum, price)| sum + price * Decimal::from(count));
             }
-            // An unknown model has no price, also for no tokens.
-            match cost.filter(|_| PRICES.iter().any(|p| p.0 == provider && p.1 == model)) {
+            // An unknown model has no price, also for no tokens; and what is no amount of money is no cost.
+            let known = PRICES.iter().any(|p| p.0 == provider && p.1 == model);
+            match cost.filter(|cost| known && *cost < Decimal::from(10_000_000_000_000_i64)) {
                 Some(cost) => sum.cost += cost,
                 None => sum.unpriced += 1,
             }

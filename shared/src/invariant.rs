@@ -43,8 +43,14 @@ pub const STANDING_IS_REACHED: Invariant = Invariant {
 pub const ALERTS_DELIVERED: Invariant =
     Invariant { name: "alerts-delivered", law: "every alert is delivered at least once, under its id" };
 
+/// Metrics count once.
+pub const PUBLISHED_ONCE: Invariant = Invariant {
+    name: "published-once",
+    law: "where nobody dies, the sum of what is published is what was committed",
+};
+
 /// Every law.
-pub const ALL: [Invariant; 7] = [
+pub const ALL: [Invariant; 8] = [
     TOKENS_CONSERVED,
     TOTALS_EXACT,
     RECOMPUTABLE,
@@ -52,6 +58,7 @@ pub const ALL: [Invariant; 7] = [
     ONE_ALERT_PER_EPISODE,
     STANDING_IS_REACHED,
     ALERTS_DELIVERED,
+    PUBLISHED_ONCE,
 ];
 
 /// [`TOKENS_CONSERVED`].

@@ -188,19 +188,22 @@ impl PriceBook {
         &self.version
     }
 
-    /// The price of an event, or `None` if its cost is unknown.
+    /// The price that applies to an event, or `None` if there is none.
+    ///
+    /// An entry that lacks something that was used is kept all the same, if nothing better covers it: the cost
+    /// is unknown then, and known once an amend names counts that the entry has prices for.
     pub fn price(&self, event: &UsageEvent) -> Option<Arc<AppliedPrice>> {
-        let covers = |price: &Arc<AppliedPrice>| price.cost(&event.usage).is_some();
-        event
+        let covers = |price: &&Arc<AppliedPrice>| price.cost(&event.usage).is_some();
+        let entry = event
             .model
             .as_ref()
             // The book has standard-tier prices: batch, flex and priority cost something else.
             .filter(|_| event.service_tier.as_deref().is_none_or(is_standard_tier))
             .and_then(|model| self.entry(event.provider.as_ref(), model))
             .and_then(|dated| dated.iter().rev().find(|d| d.from <= event.time))
-            .map(|dated| Arc::clone(&dated.price))
-            .filter(covers)
-            .or_else(|| self.fallback.clone().filter(covers))
+            .map(|dated| &dated.price);
+        let fallback = self.fallback.as_ref().filter(covers);
+        entry.filter(covers).or(fallback).or(entry).cloned()
     }
 
     fn entry(&self, provider: Option<&ProviderId>, model: &ModelId) -> Option<&Arc<[Dated]>> {
@@ -278,7 +281,7 @@ mod tests {
     }
 
     fn cost(book: &PriceBook, event: &UsageEvent) -> Option<String> {
-        book.price(event).map(|p| p.cost(&event.usage).unwrap().to_string())
+        book.price(event).and_then(|p| p.cost(&event.usage)).map(|cost| cost.to_string())
     }
 
     #[test]

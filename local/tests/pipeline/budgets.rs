@@ -151,3 +151,25 @@ fn a_budget_changed_within_its_period_is_evaluated_at_once() {
     world.settle();
     assert_eq!(world.mailbox.ids(), ["b.v2.20260307T000000Z.100.1"]);
 }
+
+#[test]
+fn absurd_numbers_of_one_sender_stop_nobody_elses_alerts() {
+    let world = World::new();
+    let tokens =
+        BudgetForm { limit_usd: None, limit_tokens: Some(1_000), ..daily("agent:good", "1", &[100], "UTC") };
+    world.set_budget("a-org", &daily("org", "10", &[100], "UTC"));
+    world.set_budget("good", &tokens);
+    // Together far more than one amount of money can be, in every lane.
+    for n in 0..40 {
+        let outcome = json!({"type": "task_outcome", "agent_id": "bad", "task_id": "T", "outcome": "success",
+            "value": "9000000000000"});
+        let call = json!({"agent_id": "bad", "usage": {"input": 9_000_000_000_000_000_u64}});
+        world.post(Some(&format!("k{n}")), &json!([outcome, call]));
+    }
+    world.post(Some("good"), &json!([{"agent_id": "good", "usage": {"input": 15_000}}]));
+    world.settle();
+    let alerted: Vec<_> = world.mailbox.alerts().iter().map(|a| a.budget.to_string()).collect();
+    assert!(alerted.contains(&"good".to_owned()) && alerted.contains(&"a-org".to_owned()), "{alerted:?}");
+    let query = shared::ledger::RecordStore::quarantined(&**world.pipeline().ledger(), 10);
+    assert_eq!(world.block_on(query).unwrap(), vec![], "and all of them are counted");
+}

@@ -92,3 +92,64 @@ fn a_stream_made_anew_is_read_from_its_beginning() {
     world.settle();
     assert_eq!(tokens(&world), 6);
 }
+
+#[test]
+fn an_absurd_amend_that_comes_first_takes_no_call_with_it() {
+    let world = World::new();
+    let amend = json!({"type": "amend", "id": "a-1", "agent_id": "a", "corrects": "big#1", "revision": 1,
+        "usage": {"input": 1_u64 << 53, "web_searches": 1_u64 << 53}});
+    world.post(None, &json!([amend]));
+    let call = json!({"agent_id": "a", "provider": "openai", "model": "gpt-4o", "usage": {"input": 1}});
+    world.post(Some("big"), &json!([call, call, call]));
+    world.settle();
+    assert_eq!(tokens(&world), (1 << 53) + 2);
+    assert_eq!(world.pipeline().status()().counts.unpriced, 1, "what cannot be paid has no known cost");
+}
+
+#[test]
+fn a_key_that_comes_again_with_another_kind_of_event_is_a_conflict() {
+    let world = World::new();
+    for kinds in [["call", "void"], ["void", "call"]] {
+        let key = kinds.concat();
+        for kind in kinds {
+            let event = match kind {
+                "call" => json!({"agent_id": "a", "usage": {"input": 1}}),
+                _ => json!({"type": "void", "agent_id": "a", "corrects": "callvoid#0"}),
+            };
+            world.post(Some(&key), &json!([event]));
+            world.settle();
+        }
+    }
+    // The first of "callvoid" is a call, the first of "voidcall" takes it back: neither second has an effect.
+    assert_eq!(tokens(&world), 0);
+    let conflicts = world.block_on(world.pipeline().ledger().conflicts(10)).unwrap();
+    let keys: Vec<_> = conflicts.iter().map(|c| c.key.as_str()).collect();
+    assert_eq!(keys, ["S#voidcall#0", "S#callvoid#0"]);
+}
+
+#[test]
+fn what_waited_past_the_watermark_is_put_aside_and_the_rest_of_its_part_counts() {
+    let mut world = World::new();
+    world.post(Some("target"), &json!([{"agent_id": "a", "usage": {"input": 100}}]));
+    world.settle();
+    world.stop();
+    // Accepted, and then a watermark moved while it waited in the stream.
+    let stream = StreamLog::open(&world.path().join("stream"), &StreamOptions::default()).unwrap();
+    let ingest =
+        ingest::Ingest::new(stream, std::sync::Arc::clone(&world.clock), ingest::IngestConfig::default());
+    let event = |time: &str, input: u32| json!({"agent_id": "a", "time": time, "usage": {"input": input}});
+    let void = json!({"type": "void", "agent_id": "a", "corrects": "target#0"});
+    let body = json!([event("2026-01-01T00:00:00Z", 7), event("2026-03-07T00:00:00Z", 1), void]);
+    let answer = world.block_on(ingest.handle(crate::support::request(Some("k"), &body)));
+    assert_eq!(answer.status_code, 200);
+    drop(ingest);
+    let ledger = local::ledger::SqliteLedger::open(&world.path().join("ledger.db")).unwrap();
+    ledger.move_watermark("2026-02-01T00:00:00Z".parse().unwrap()).unwrap();
+    drop(ledger);
+    world.restart();
+    world.settle();
+    assert_eq!(tokens(&world), 1, "the late call is left out, the void takes effect");
+    let aside = world.block_on(world.pipeline().ledger().quarantined(10)).unwrap();
+    assert_eq!((aside.len(), aside[0].code.as_str()), (1, "closed_period"));
+    assert!(aside[0].payload.contains("2026-01-01") && !aside[0].payload.contains("2026-03-07"));
+}

@@ -92,14 +92,7 @@ impl World {
 
     /// Sends one submission and answers its receipt.
     pub(crate) fn post(&self, key: Option<&str>, events: &Value) -> Value {
-        let mut request = ApiGatewayV2httpRequest::default();
-        request.raw_path = Some("/v1/usage".to_owned());
-        request.request_context.http.method = Method::POST;
-        if let Some(key) = key {
-            request.headers.insert("idempotency-key", key.parse().unwrap());
-        }
-        request.body = Some(json!({"events": events}).to_string());
-        let response = self.block_on(self.pipeline().ingest().handle(request));
+        let response = self.block_on(self.pipeline().ingest().handle(request(key, events)));
         let Some(Body::Text(body)) = response.body else { panic!("an answer has a body") };
         assert_eq!(response.status_code, 200, "{body}");
         serde_json::from_str(&body).unwrap()
@@ -120,4 +113,16 @@ impl World {
             std::thread::sleep(Duration::from_millis(2));
         }
     }
+}
+
+/// A submission as it arrives.
+pub(crate) fn request(key: Option<&str>, events: &Value) -> ApiGatewayV2httpRequest {
+    let mut request = ApiGatewayV2httpRequest::default();
+    request.raw_path = Some("/v1/usage".to_owned());
+    request.request_context.http.method = Method::POST;
+    if let Some(key) = key {
+        request.headers.insert("idempotency-key", key.parse().unwrap());
+    }
+    request.body = Some(json!({"events": events}).to_string());
+    request
 }
