@@ -40,7 +40,7 @@ pub(crate) struct UpArgs {
     /// The address to listen on; loopback only, as there is no authentication.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(crate) listen: String,
-    /// Settings in TOML: [prices], [[budgets]], [retention].
+    /// Settings in TOML: prices, budgets, retention.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! Named laws: one predicate each, used by property tests, the exactly-once suite and `debug_assert!`.
+//! Named laws, and predicates that property tests, the exactly-once suite and `debug_assert!` share.
 
 use crate::alert::{Alert, AlertKind, AlertState};
 use crate::ledger::Commit;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 use shared::extract::{Extraction, Hints, recognise};
+use shared::invariant;
 use shared::usage::Bucket;
 
 /// The shapes that there are extractors for, with the providers whose own shapes they are.
@@ -45,6 +46,10 @@ fn recorded_responses_are_counted_as_two_libraries_count_them() {
         checked += 1;
         match found {
             Some(Ok(found)) => {
+                let total = case["native_usage"]["total_tokens"].as_u64();
+                if total.is_some_and(|total| !invariant::tokens_conserved(&found[0].usage, total)) {
+                    wrong.push(format!("{}: {}", text("case"), invariant::TOKENS_CONSERVED.law));
+                }
                 for (name, counted) in inclusive(&found[0]) {
                     let stated = case["expected_usage"][name].as_u64().unwrap_or(0);
                     if counted != stated {
