@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use edge::{Problem, read_body};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use serde_json::{Value, json};
+use serde::Serialize;
 use shared::clock::Clock;
+use shared::id::EventId;
 use shared::stream::EventStream;
 use uuid::Uuid;
 
@@ -18,9 +19,13 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
     pub async fn handle(&self, request: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
         let request_id =
             request.request_context.request_id.clone().unwrap_or_else(|| Uuid::now_v7().to_string());
-        match self.receive(request).await {
+        let receipt = self
+            .receive(request)
+            .await
+            .and_then(|receipt| serde_json::to_string(&receipt).map_err(|e| internal("the receipt", &e)));
+        match receipt {
             Ok(receipt) => {
-                let mut response = edge::json(receipt.to_string());
+                let mut response = edge::json(receipt);
                 if let Ok(id) = HeaderValue::from_str(&request_id) {
                     response.headers.insert("x-request-id", id);
                 }
@@ -34,7 +39,7 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
         }
     }
 
-    async fn receive(&self, request: ApiGatewayV2httpRequest) -> Result<Value, Problem> {
+    async fn receive(&self, request: ApiGatewayV2httpRequest) -> Result<Receipt, Problem> {
         let path = request.raw_path.as_deref().unwrap_or_default();
         if path != "/v1/usage" {
             return Err(Problem::not_found(format!("there is no {path}; usage goes to POST /v1/usage")));
@@ -56,13 +61,25 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
         let lane_of =
             key.map_or_else(|| sealed.ids.first().map(ToString::to_string), |k| Some(k.to_string()));
         let ids = self.put(sealed, &lane_of.unwrap_or_default()).await?;
-        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-        let mut receipt = json!({"metered": true, "accepted": accepted, "event_ids": ids});
-        if ignored > 0 {
-            receipt["ignored_fields"] = ignored.into();
-        }
-        Ok(receipt)
+        Ok(Receipt { metered: true, accepted, event_ids: ids, ignored_fields: ignored })
     }
+}
+
+/// What a submission got back: every event of it is durable.
+#[derive(Serialize)]
+struct Receipt {
+    metered: bool,
+    accepted: usize,
+    /// In the order of the events.
+    event_ids: Vec<EventId>,
+    /// Top-level fields that nobody knows.
+    #[serde(skip_serializing_if = "is_zero")]
+    ignored_fields: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 /// A missing content type, and curl's default form type, are read as JSON.
