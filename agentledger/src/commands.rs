@@ -9,11 +9,74 @@ pub(crate) use lists::{alerts, conflicts, corrections, events, quarantine};
 pub(crate) use report::report;
 
 use anyhow::Context;
+use query::{AlertReport, EventReport, SpendReport};
 use serde::de::DeserializeOwned;
+
+use crate::source::Source;
 
 /// Reads an answer.
 fn read<T: DeserializeOwned>(answer: &str) -> anyhow::Result<T> {
     serde_json::from_str(answer).context("the answer is not understood; is the server of another version?")
+}
+
+/// The most rows of one answer.
+const PAGE: usize = 10_000;
+
+/// An answer that comes in pages.
+trait Paged: DeserializeOwned {
+    /// Its rows.
+    fn len(&self) -> usize;
+
+    /// What continues it.
+    fn next(&mut self) -> &mut Option<String>;
+
+    /// Takes the rows of the next page, and what continues that.
+    fn append(&mut self, page: Self);
+}
+
+macro_rules! paged {
+    ($report:ty, $rows:ident) => {
+        impl Paged for $report {
+            fn len(&self) -> usize {
+                self.$rows.len()
+            }
+
+            fn next(&mut self) -> &mut Option<String> {
+                &mut self.next
+            }
+
+            fn append(&mut self, page: Self) {
+                self.$rows.extend(page.$rows);
+                self.next = page.next;
+            }
+        }
+    };
+}
+
+paged!(SpendReport, rows);
+paged!(EventReport, events);
+paged!(AlertReport, alerts);
+
+/// Reads page after page, up to `limit` rows.
+fn read_pages<T: Paged>(
+    source: &Source,
+    path: &str,
+    params: &[(&'static str, String)],
+    limit: usize,
+) -> anyhow::Result<T> {
+    let page = |next: Option<String>, limit: usize| -> anyhow::Result<T> {
+        let mut params = params.to_vec();
+        params.push(("limit", limit.min(PAGE).to_string()));
+        params.extend(next.map(|next| ("next", next)));
+        read(&source.get(path, &params)?)
+    };
+    let mut whole = page(None, limit)?;
+    while whole.len() < limit
+        && let Some(next) = whole.next().take()
+    {
+        whole.append(page(Some(next), limit - whole.len())?);
+    }
+    Ok(whole)
 }
 
 /// An optional value in a cell.

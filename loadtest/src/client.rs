@@ -34,6 +34,19 @@ impl Client {
         }
     }
 
+    /// Sets a budget.
+    pub(crate) fn set_budget(&self, url: &str, name: &str, body: &Value) -> anyhow::Result<()> {
+        let sent = self.0.put(format!("{url}/v1/admin/budgets/{name}")).send(body.to_string());
+        let mut response = sent.with_context(|| format!("cannot set a budget at {url}"))?;
+        let text = response.body_mut().read_to_string()?;
+        anyhow::ensure!(
+            response.status().is_success(),
+            "a budget was answered {}: {text}",
+            response.status()
+        );
+        Ok(())
+    }
+
     /// Reads JSON.
     pub(crate) fn get(&self, url: &str) -> anyhow::Result<Value> {
         let mut response = self.0.get(url).call().with_context(|| format!("cannot read {url}"))?;

@@ -1,5 +1,5 @@
 //! `kill -9` at random moments under load: what had no receipt is sent again with the same key, and in the end
-//! the totals are what was sent, to the token and the last decimal.
+//! the totals are what was sent, to the token and the last decimal, and each crossing of a budget is one alert.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +30,11 @@ pub(crate) struct Options {
     #[arg(long)]
     agentledger: Option<PathBuf>,
 }
+
+/// The budget that the load crosses on its way.
+const BUDGET: &str = "crash";
+const LIMIT: i64 = 50_000_000;
+const THRESHOLDS: [i64; 4] = [1, 10, 50, 100];
 
 /// Where the server listens; empty while there is none.
 type Address = RwLock<String>;
@@ -68,14 +73,43 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         anyhow::ensure!(Instant::now() < deadline, "after {} kills: {difference}", options.kills);
         std::thread::sleep(Duration::from_millis(50));
     }
+    let alerts = check_alerts(&reader, &server.url, sent.tokens())?;
     let shown: Vec<_> = sent.0.iter().map(|(agent, sums)| format!("{agent} ${}", sums.cost)).collect();
     say(&format!(
-        "{} kills, {} events: totals equal what was sent ({})",
+        "{} kills, {} events: totals equal what was sent ({}), and {alerts} alerts are one for each crossing",
         options.kills,
         sent.events(),
         shown.join(", ")
     ));
     Ok(())
+}
+
+/// Every threshold that the totals reach has one standing alert, every other one none, and each that was
+/// crossed and fallen back from in between has its notice; all of them delivered, each id once.
+fn check_alerts(reader: &Client, url: &str, tokens: i64) -> anyhow::Result<usize> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let answer = reader.get(&format!("{url}/v1/alerts?budget={BUDGET}&limit=10000"))?;
+        let alerts = answer["alerts"].as_array().cloned().unwrap_or_default();
+        let ids: std::collections::BTreeSet<_> = alerts.iter().map(|a| a["id"].to_string()).collect();
+        let standing = |percent: i64| {
+            let of = |kind: &str| {
+                let same = |a: &&serde_json::Value| a["threshold_percent"] == percent && a["kind"] == kind;
+                alerts.iter().filter(same).count()
+            };
+            of("threshold").checked_sub(of("recovered"))
+        };
+        let right = |percent: &i64| standing(*percent) == Some(usize::from(tokens * 100 >= LIMIT * *percent));
+        let delivered = alerts.iter().all(|a| a["state"] == "delivered");
+        if THRESHOLDS.iter().all(right) && delivered && ids.len() == alerts.len() {
+            return Ok(alerts.len());
+        }
+        anyhow::ensure!(
+            Instant::now() < deadline,
+            "{tokens} tokens were spent, and the alerts are {alerts:?}"
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 fn kill_repeatedly(
@@ -87,6 +121,11 @@ fn kill_repeatedly(
 ) -> anyhow::Result<Server> {
     for kill in 0..options.kills {
         let server = Server::start(program, data)?;
+        if kill == 0 {
+            let budget =
+                json!({"scope": "org", "limit_tokens": LIMIT, "period": "month", "thresholds": THRESHOLDS});
+            Client::new().set_budget(&server.url, BUDGET, &budget)?;
+        }
         *address.write().unwrap_or_else(PoisonError::into_inner) = server.url.clone();
         std::thread::sleep(Duration::from_millis(rng.u64(5..500)));
         server.kill()?;

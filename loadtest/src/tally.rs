@@ -47,6 +47,11 @@ impl Tally {
         self.0.values().map(|sums| sums.events).sum()
     }
 
+    /// Tokens of all agents.
+    pub(crate) fn tokens(&self) -> i64 {
+        self.0.values().map(|sums| sums.tokens).sum()
+    }
+
     /// What a report by agent says.
     pub(crate) fn of_report(report: &Value) -> Self {
         let mut tally = Self::default();

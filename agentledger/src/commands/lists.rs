@@ -6,13 +6,10 @@ use query::{
 };
 use shared::alert::{AlertKind, Delivery};
 
-use super::{cell, read};
+use super::{cell, read, read_pages};
 use crate::cli::{AlertsArgs, EventsArgs, ListArgs};
 use crate::output::{Grid, number, print, text};
 use crate::source::Source;
-
-/// The most rows of one answer.
-const PAGE: usize = 10_000;
 
 /// Lists metered calls.
 pub(crate) fn events(args: &EventsArgs) -> anyhow::Result<()> {
@@ -21,19 +18,8 @@ pub(crate) fn events(args: &EventsArgs) -> anyhow::Result<()> {
     if args.unpriced {
         params.push(("unpriced", "true".to_owned()));
     }
-    let mut whole = EventReport { events: Vec::new(), next: None };
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
-    loop {
-        let mut params = params.clone();
-        params.push(("limit", (limit - whole.events.len()).min(PAGE).to_string()));
-        params.extend(whole.next.take().map(|next| ("next", next)));
-        let page: EventReport = read(&source.get("/v1/events", &params)?)?;
-        whole.events.extend(page.events);
-        whole.next = page.next;
-        if whole.next.is_none() || whole.events.len() >= limit {
-            break;
-        }
-    }
+    let whole: EventReport = read_pages(&source, "/v1/events", &params, limit)?;
     let rows = whole.events.iter().map(|event| {
         let state = match event.state {
             EventState::Counted => "counted",
@@ -75,19 +61,8 @@ pub(crate) fn alerts(args: &AlertsArgs) -> anyhow::Result<()> {
     let mut params = Vec::new();
     params.extend(args.budget.clone().map(|budget| ("budget", budget)));
     params.extend(args.state.clone().map(|state| ("state", state)));
-    let mut whole = AlertReport { alerts: Vec::new(), next: None };
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
-    loop {
-        let mut params = params.clone();
-        params.push(("limit", (limit - whole.alerts.len()).min(PAGE).to_string()));
-        params.extend(whole.next.take().map(|next| ("next", next)));
-        let page: AlertReport = read(&source.get("/v1/alerts", &params)?)?;
-        whole.alerts.extend(page.alerts);
-        whole.next = page.next;
-        if whole.next.is_none() || whole.alerts.len() >= limit {
-            break;
-        }
-    }
+    let whole: AlertReport = read_pages(&source, "/v1/alerts", &params, limit)?;
     let rows = whole.alerts.iter().map(|alert| {
         let kind = match alert.kind {
             AlertKind::Threshold => "threshold",

@@ -3,13 +3,10 @@
 use clap::ValueEnum;
 use query::{SpendLine, SpendReport};
 
-use super::{cell, read};
+use super::{cell, read_pages};
 use crate::cli::{ByArg, Format, ReportArgs};
 use crate::output::{Column, Grid, number, print, text};
 use crate::source::Source;
-
-/// Rows fetched at a time.
-const PAGE: usize = 10_000;
 
 /// Shows what was spent.
 pub(crate) fn report(args: &ReportArgs) -> anyhow::Result<()> {
@@ -17,15 +14,7 @@ pub(crate) fn report(args: &ReportArgs) -> anyhow::Result<()> {
     let by = args.by.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
     let mut params = args.filter.params();
     params.push(("by", by));
-    params.push(("limit", PAGE.to_string()));
-    let mut whole: SpendReport = read(&source.get("/v1/spend", &params)?)?;
-    while let Some(next) = whole.next.take() {
-        let mut params = params.clone();
-        params.push(("next", next));
-        let page: SpendReport = read(&source.get("/v1/spend", &params)?)?;
-        whole.rows.extend(page.rows);
-        whole.next = page.next;
-    }
+    let whole: SpendReport = read_pages(&source, "/v1/spend", &params, usize::MAX)?;
     let json =
         if args.output.format == Format::Json { serde_json::to_string(&whole)? } else { String::new() };
     print(args.output.format, &grid(args.by, args.output.format, &whole), &json)
