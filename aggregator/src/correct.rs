@@ -78,16 +78,17 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                         continue;
                     }
                     Some(target) => {
-                        if let Some(closed) = closed_before
-                            && booked_at(&target.data, index).is_some_and(|time| time < closed)
-                        {
-                            let reason = format!("the period of {corrects} was closed before {closed}");
-                            return self
-                                .put_correction_aside(unit, correction, "closed_period", reason, batch)
-                                .await;
-                        }
                         let changed = corrected(target.data.clone(), index, correction);
                         if changed != target.data {
+                            if let Some(closed) = closed_before
+                                && booked_at(&target.data, index).is_some_and(|time| time < closed)
+                            {
+                                let reason = format!("the period of {corrects} was closed before {closed}");
+                                let code = "closed_period";
+                                return self
+                                    .put_correction_aside(unit, correction, code, reason, batch)
+                                    .await;
+                            }
                             additions = changed
                                 .difference(&target.data, agent)
                                 .map_err(|e| LedgerError::Broken(e.to_string()))?;

@@ -11,7 +11,7 @@ use shared::ledger::{AlertQuery, AlertStore, BudgetStore, LedgerError, RollupSto
 use shared::notifier::Notifier;
 use shared::window::Range;
 
-use crate::{Alerter, contributors, period_totals};
+use crate::{Alerter, contributors, period_totals, state_key};
 
 /// How many undelivered alerts are taken on at once.
 const PENDING: usize = 1_000;
@@ -22,7 +22,7 @@ impl<L: RollupStore + BudgetStore + AlertStore, N: Notifier, C: Clock> Alerter<L
     /// Decides, stores the decision with its alerts, and delivers what is not delivered of this period.
     pub(crate) async fn evaluate(&self, budget: &Budget, period: Range) -> Result<(), LedgerError> {
         let spec = &budget.spec;
-        let key = StateKey { budget: spec.name.clone(), version: budget.version, period_start: period.from };
+        let key = state_key(budget, period);
         for _ in 0..RACES {
             // In this order: whatever moves the state after this read makes the write below fail.
             let state = self.ledger.alert_state(&key).await?;

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use jiff::Timestamp;
+use shared::alert::StateKey;
 use shared::budget::Budget;
 use shared::clock::Clock;
 use shared::id::BudgetName;
@@ -26,6 +27,9 @@ use evaluate::pending;
 use news::{News, Watched};
 
 pub use totals::period_totals;
+
+/// How many periods that budgets are due in a sweep takes on.
+const DUE: usize = 1_000;
 
 /// The handler of the alerter's Lambda, and of its local stand-in.
 ///
@@ -87,6 +91,10 @@ impl<L: RollupStore + BudgetStore + AlertStore, N: Notifier, C: Clock> Alerter<L
                 // The change would hold up every other budget for ever. The sweep comes back to this one.
                 Err(error @ LedgerError::Broken(_)) => {
                     tracing::error!(%error, budget = %name, "a budget cannot be evaluated; the sweep tries again");
+                    if let Err(error) = self.ledger.note_due(&state_key(budget, period)).await {
+                        tracing::error!(%error, budget = %name, "nor can that be noted; its changes will come again");
+                        failed.extend(records);
+                    }
                 }
             }
         }
@@ -94,24 +102,48 @@ impl<L: RollupStore + BudgetStore + AlertStore, N: Notifier, C: Clock> Alerter<L
         response
     }
 
-    /// Evaluates every budget, for the current period and the one before, and sends again what is not known
-    /// to have arrived. What fails for one budget is told in the end, and keeps no other from its turn.
+    /// Sends again what is not known to have arrived, and evaluates every budget, for the current period, the
+    /// one before, and those that it is due in. What fails is told in the end, and keeps nothing else from its
+    /// turn.
     pub async fn sweep(&self) -> Result<(), LedgerError> {
+        let mut outcome = self.deliver(&pending()).await;
         let now = self.clock.now();
-        let mut outcome = Ok(());
-        for budget in self.ledger.budgets().await? {
+        let budgets = self.ledger.budgets().await?;
+        let mut periods: Vec<(&Budget, Range)> = Vec::new();
+        for budget in &budgets {
             let spec = &budget.spec;
             let current = spec.period.containing(now, &spec.timezone);
-            let before = Timestamp::from_second(current.from - 1);
-            let before = before.ok().map(|at| spec.period.containing(at, &spec.timezone));
-            for period in before.into_iter().chain([current]) {
-                if let Err(error) = self.evaluate(&budget, period).await {
-                    tracing::error!(%error, budget = %spec.name, "a budget was not evaluated by the sweep");
-                    outcome = outcome.and(Err(error));
+            if let Ok(before) = Timestamp::from_second(current.from - 1) {
+                periods.push((budget, spec.period.containing(before, &spec.timezone)));
+            }
+            periods.push((budget, current));
+        }
+        let due = self.ledger.due(DUE).await?;
+        for key in &due {
+            let is = |budget: &&Budget| budget.spec.name == key.budget && budget.version == key.version;
+            match (budgets.iter().find(is), Timestamp::from_second(key.period_start)) {
+                (Some(budget), Ok(start)) => {
+                    periods.push((budget, budget.spec.period.containing(start, &budget.spec.timezone)));
                 }
+                // A version that is no more has no alerts to give.
+                _ => outcome = outcome.and(self.ledger.clear_due(key).await),
             }
         }
-        let delivered = self.deliver(&pending()).await;
-        outcome.and(delivered)
+        for (budget, period) in periods {
+            let key = state_key(budget, period);
+            let done = match self.evaluate(budget, period).await {
+                Ok(()) if due.contains(&key) => self.ledger.clear_due(&key).await,
+                done => done,
+            };
+            if let Err(error) = done {
+                tracing::error!(%error, budget = %key.budget, "a budget was not evaluated by the sweep");
+                outcome = outcome.and(Err(error));
+            }
+        }
+        outcome
     }
+}
+
+fn state_key(budget: &Budget, period: Range) -> StateKey {
+    StateKey { budget: budget.spec.name.clone(), version: budget.version, period_start: period.from }
 }

@@ -209,6 +209,18 @@ impl<L: Ledger> AlertStore for Faulty<L> {
         self.call(self.inner.mark_delivered(id)).await
     }
 
+    async fn note_due(&self, key: &StateKey) -> Result<(), LedgerError> {
+        self.call(self.inner.note_due(key)).await
+    }
+
+    async fn due(&self, limit: usize) -> Result<Vec<StateKey>, LedgerError> {
+        self.call(self.inner.due(limit)).await
+    }
+
+    async fn clear_due(&self, key: &StateKey) -> Result<(), LedgerError> {
+        self.call(self.inner.clear_due(key)).await
+    }
+
     async fn alerts(&self, query: &AlertQuery) -> Result<Vec<Alert>, LedgerError> {
         self.call(self.inner.alerts(query)).await
     }

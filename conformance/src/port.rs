@@ -262,6 +262,11 @@ pub async fn alerts<L: Ledger>(ledger: &L) -> Checked {
     let more: Vec<Alert> =
         transitions.into_iter().map(|t| Alert::new(&budget, period, t, &all, Vec::new())).collect();
     ensure(ledger.advance_alerts(&key, 1, &last, &more).await?, "the state moves on")?;
+    ledger.note_due(&key).await?;
+    ledger.note_due(&key).await?;
+    ensure(ledger.due(9).await? == vec![key.clone()], "what is due is noted once")?;
+    ledger.clear_due(&key).await?;
+    ensure(ledger.due(9).await?.is_empty(), "and taken back")?;
     for oldest_first in [false, true] {
         let mut listed = Vec::new();
         let mut query = AlertQuery { oldest_first, limit: 1, ..AlertQuery::default() };

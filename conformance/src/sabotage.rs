@@ -177,6 +177,18 @@ impl<L: Ledger> AlertStore for Sabotaged<L> {
         self.inner.mark_delivered(id).await
     }
 
+    async fn note_due(&self, key: &StateKey) -> Result<(), LedgerError> {
+        self.inner.note_due(key).await
+    }
+
+    async fn due(&self, limit: usize) -> Result<Vec<StateKey>, LedgerError> {
+        self.inner.due(limit).await
+    }
+
+    async fn clear_due(&self, key: &StateKey) -> Result<(), LedgerError> {
+        self.inner.clear_due(key).await
+    }
+
     async fn alerts(&self, query: &AlertQuery) -> Result<Vec<Alert>, LedgerError> {
         self.inner.alerts(query).await
     }

@@ -16,12 +16,20 @@ pub struct Fault {
     pub field: String,
     /// What is wrong and what would be accepted.
     pub reason: String,
+    /// Whether the only thing wrong is that its period is closed.
+    #[serde(skip)]
+    pub closed: bool,
 }
 
 impl Fault {
+    /// A fault of one event.
+    pub fn of_event(index: usize, field: &str, reason: impl Into<String>) -> Self {
+        Self { index: Some(index), ..Self::of_request(field, reason) }
+    }
+
     /// A fault of the request as a whole.
     pub fn of_request(field: &str, reason: impl Into<String>) -> Self {
-        Self { index: None, field: field.to_owned(), reason: reason.into() }
+        Self { index: None, field: field.to_owned(), reason: reason.into(), closed: false }
     }
 }
 

@@ -10,7 +10,7 @@ use shared::id::{EventId, IdError, ProviderId};
 use shared::money::Usd;
 use shared::usage::{Bucket, MAX_COUNT, Usage};
 
-use crate::problem::{CLOSED, MAX_FAULTS, cut};
+use crate::problem::{MAX_FAULTS, cut};
 
 /// Reads the fields of one event and collects what is wrong with them.
 pub(crate) struct Fields<'a> {
@@ -35,7 +35,7 @@ impl<'a> Fields<'a> {
         if self.faults.len() > MAX_FAULTS {
             return;
         }
-        self.faults.push(Fault { index: Some(self.index), field: field.to_owned(), reason: reason.into() });
+        self.faults.push(Fault::of_event(self.index, field, reason));
     }
 
     /// A field that is there and not null.
@@ -75,7 +75,8 @@ impl<'a> Fields<'a> {
             return None;
         }
         if time < closed_before {
-            self.fault("time", format!("{CLOSED} {closed_before}; that period is closed"));
+            let reason = format!("is before {closed_before}; that period is closed");
+            self.faults.push(Fault { closed: true, ..Fault::of_event(self.index, "time", reason) });
             return None;
         }
         Some(time)

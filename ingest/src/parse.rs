@@ -145,7 +145,7 @@ fn response(
     body: &Value,
     defaults: &Defaults,
 ) -> Result<Vec<Draft>, Vec<Fault>> {
-    let fault = |field: &str, reason: String| vec![Fault { index: Some(0), field: field.to_owned(), reason }];
+    let fault = |field: &str, reason: String| vec![Fault::of_event(0, field, reason)];
     let Some(agent) = defaults.agent.clone() else {
         return Err(fault("agent_id", NO_AGENT.to_owned()));
     };
@@ -176,7 +176,7 @@ fn apply(event: &mut UsageEvent, defaults: &Defaults) {
 fn one(value: &Value, index: usize, defaults: &Defaults) -> Result<(Draft, usize), Vec<Fault>> {
     let Value::Object(object) = value else {
         let reason = format!("is {}, not an object", kind(value));
-        return Err(vec![Fault { index: Some(index), field: "event".to_owned(), reason }]);
+        return Err(vec![Fault::of_event(index, "event", reason)]);
     };
     let mut fields = Fields::new(object, index);
     let id = fields.id("id", OwnId::parse);

@@ -3,9 +3,6 @@
 use edge::{Fault, Problem};
 use http::StatusCode;
 
-/// How a fault of an event from a closed period begins.
-pub(crate) const CLOSED: &str = "is before";
-
 /// The most faults that one answer names.
 pub(crate) const MAX_FAULTS: usize = 20;
 
@@ -18,13 +15,13 @@ pub(crate) fn cut(name: &str) -> String {
 pub(crate) fn invalid(mut faults: Vec<Fault>) -> Problem {
     let more = faults.len().saturating_sub(MAX_FAULTS);
     let detail = match faults.first() {
-        Some(Fault { index: Some(index), field, reason }) => {
+        Some(Fault { index: Some(index), field, reason, .. }) => {
             format!("event {index}, `{field}` {reason}; nothing of the submission was accepted")
         }
         Some(Fault { field, reason, .. }) => format!("`{field}` {reason}; nothing was accepted"),
         None => "nothing was accepted".to_owned(),
     };
-    let closed = !faults.is_empty() && faults.iter().all(|f| f.reason.starts_with(CLOSED));
+    let closed = !faults.is_empty() && faults.iter().all(|fault| fault.closed);
     faults.truncate(MAX_FAULTS);
     let detail = if more > 0 { format!("{detail}; {more} further faults are not listed") } else { detail };
     let code = if closed { "closed_period" } else { "invalid_event" };

@@ -30,7 +30,7 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
             self.pack(sealed.entries, lane_of).map_err(|e| internal("the stream record", &e))?;
         let give_up = tokio::time::Instant::now() + self.config.deadline;
         let mut pause = self.config.backoff;
-        let mut last = String::new();
+        let (mut last, mut refused) = (String::new(), None);
         for attempt in 0..=self.config.attempts {
             if attempt > 0 {
                 let jitter =
@@ -52,31 +52,28 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
                 for out in chunk {
                     // A missing answer is no acknowledgement.
                     match answers.next() {
-                        Some(Ok(_)) => {}
-                        Some(Err(PutError::Refused(reason))) => {
-                            return Err(Problem::new(
-                                StatusCode::INTERNAL_SERVER_ERROR,
-                                "stream_refused",
-                                reason,
-                            ));
-                        }
-                        Some(Err(PutError::Retry(reason))) => {
-                            last = reason;
-                            failed.push(out);
-                        }
-                        None => {
-                            "it did not answer in time".clone_into(&mut last);
-                            failed.push(out);
-                        }
+                        Some(Ok(_)) => continue,
+                        Some(Err(PutError::Refused(reason))) => refused = Some(reason),
+                        Some(Err(PutError::Retry(reason))) => last = reason,
+                        None => "it did not answer in time".clone_into(&mut last),
                     }
+                    failed.push(out);
                 }
             }
             if failed.is_empty() {
                 return Ok(sealed.ids);
             }
             waiting = failed;
+            if refused.is_some() {
+                // Trying again cannot help this record.
+                break;
+            }
         }
-        Err(unavailable(&waiting, &sealed.ids, &last))
+        let (status, code, reason) = match refused {
+            Some(reason) => (StatusCode::INTERNAL_SERVER_ERROR, "stream_refused", reason),
+            None => (StatusCode::SERVICE_UNAVAILABLE, "stream_unavailable", last),
+        };
+        Err(without_receipt(status, code, &waiting, &sealed.ids, &reason))
     }
 
     fn pack(
@@ -121,7 +118,13 @@ fn lane(of: &str, lanes: u32) -> u32 {
     number.unwrap_or(0) % lanes.max(1)
 }
 
-fn unavailable(waiting: &[Outgoing], ids: &[EventId], reason: &str) -> Problem {
+fn without_receipt(
+    status: StatusCode,
+    code: &'static str,
+    waiting: &[Outgoing],
+    ids: &[EventId],
+    reason: &str,
+) -> Problem {
     let mut again: Vec<usize> = waiting.iter().flat_map(|out| out.indexes.iter().copied()).collect();
     again.sort_unstable();
     let stored: Vec<String> = ids
@@ -135,7 +138,7 @@ fn unavailable(waiting: &[Outgoing], ids: &[EventId], reason: &str) -> Problem {
         again.len(),
         ids.len()
     );
-    let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stream_unavailable", detail);
+    let mut problem = Problem::new(status, code, detail);
     problem.extra.insert("send_again".to_owned(), again.into());
     problem.extra.insert("stored".to_owned(), stored.into());
     problem

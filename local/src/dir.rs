@@ -48,15 +48,9 @@ pub enum DataDirError {
 impl DataDir {
     /// Locks `path`, making it if it is not there.
     pub fn create(path: &Path) -> Result<Self, DataDirError> {
-        let io = |action| move |error| DataDirError::Io { action, path: path.to_owned(), error };
-        fs::create_dir_all(path).map_err(io("make the directory"))?;
+        make_durably(path)?;
         let dir = Self::lock(path)?;
-        fs::create_dir_all(dir.stream()).map_err(io("make the directory"))?;
-        // A receipt is worth as much as the name of the directory that it is kept in.
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        for name in [parent.unwrap_or(Path::new(".")), path] {
-            sync_dir(name).map_err(io("sync"))?;
-        }
+        make_durably(&dir.stream())?;
         Ok(dir)
     }
 
@@ -113,6 +107,23 @@ impl DataDir {
 }
 
 const LEDGER: &str = "ledger.db";
+
+/// Makes a directory, and the names of all that were made on the way durable: a receipt is worth as much as
+/// the name of the directory that it is kept in.
+fn make_durably(path: &Path) -> Result<(), DataDirError> {
+    let io = |action, path: &Path| {
+        let path = path.to_owned();
+        move |error| DataDirError::Io { action, path, error }
+    };
+    let mut made: Vec<&Path> = path.ancestors().take_while(|dir| !dir.exists()).collect();
+    fs::create_dir_all(path).map_err(io("make", path))?;
+    made.retain(|dir| !dir.as_os_str().is_empty());
+    for dir in made {
+        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        sync_dir(parent).map_err(io("sync", parent))?;
+    }
+    Ok(())
+}
 
 #[cfg(test)]
 mod tests {

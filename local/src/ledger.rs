@@ -167,20 +167,23 @@ impl SqliteLedger {
     }
 }
 
-/// Tells what may pass from what will not.
+/// Tells what lasts from what may pass, such as a full disk or a lock.
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
 fn refusal(error: rusqlite::Error) -> LedgerError {
     match error.sqlite_error_code() {
-        Some(
-            ErrorCode::DatabaseBusy
-            | ErrorCode::DatabaseLocked
-            | ErrorCode::DiskFull
-            | ErrorCode::OutOfMemory
-            | ErrorCode::SystemIoFailure
-            | ErrorCode::OperationInterrupted
-            | ErrorCode::CannotOpen,
-        ) => LedgerError::Retry(error.to_string()),
-        _ => LedgerError::Broken(error.to_string()),
+        // Without a code it is a value of another type than was asked for; unknown is an error in SQL.
+        None
+        | Some(
+            ErrorCode::Unknown
+            | ErrorCode::DatabaseCorrupt
+            | ErrorCode::NotADatabase
+            | ErrorCode::ConstraintViolation
+            | ErrorCode::TypeMismatch
+            | ErrorCode::ParameterOutOfRange
+            | ErrorCode::ApiMisuse
+            | ErrorCode::TooBig,
+        ) => LedgerError::Broken(error.to_string()),
+        Some(_) => LedgerError::Retry(error.to_string()),
     }
 }
 

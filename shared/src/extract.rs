@@ -10,6 +10,9 @@ use crate::usage::{Usage, UsageError};
 mod anthropic;
 mod openai;
 
+/// The most models besides the one that answered: each is an event.
+pub const MAX_MODELS: usize = 16;
+
 /// What is known of a body besides itself.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Hints<'a> {
@@ -56,6 +59,12 @@ pub enum ExtractError {
         field: &'static str,
         /// What is wrong with it.
         reason: String,
+    },
+    /// More models than take part in one call.
+    #[error("more than {most} models took part; a response has one, and few that it asks")]
+    TooManyModels {
+        /// The most accepted.
+        most: usize,
     },
     /// The counts contradict each other.
     #[error(transparent)]

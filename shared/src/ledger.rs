@@ -298,6 +298,15 @@ pub trait AlertStore: Send + Sync {
     /// Notes that an alert has arrived.
     fn mark_delivered(&self, id: &str) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
+    /// Notes that a budget has to be looked at in a period: it could not be when its totals changed.
+    fn note_due(&self, key: &StateKey) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    /// What was noted so.
+    fn due(&self, limit: usize) -> impl Future<Output = Result<Vec<StateKey>, LedgerError>> + Send;
+
+    /// Takes such a note back.
+    fn clear_due(&self, key: &StateKey) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
     /// Lists alerts.
     fn alerts(&self, query: &AlertQuery) -> impl Future<Output = Result<Vec<Alert>, LedgerError>> + Send;
 }
@@ -353,5 +362,8 @@ forward!(AlertStore {
         &self, key: &StateKey, expected: u64, next: &AlertState, alerts: &[Alert]
     ) -> Result<bool, LedgerError>;
     fn mark_delivered(&self, id: &str) -> Result<(), LedgerError>;
+    fn note_due(&self, key: &StateKey) -> Result<(), LedgerError>;
+    fn due(&self, limit: usize) -> Result<Vec<StateKey>, LedgerError>;
+    fn clear_due(&self, key: &StateKey) -> Result<(), LedgerError>;
     fn alerts(&self, query: &AlertQuery) -> Result<Vec<Alert>, LedgerError>;
 });

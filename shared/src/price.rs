@@ -188,12 +188,11 @@ impl PriceBook {
         &self.version
     }
 
-    /// The price that applies to an event, or `None` if there is none.
+    /// The prices that an event may have: the entry of its model, and then the fallback, as far as there are
+    /// any. The first that has a price for everything used applies.
     ///
-    /// An entry that lacks something that was used is kept all the same, if nothing better covers it: the cost
-    /// is unknown then, and known once an amend names counts that the entry has prices for.
-    pub fn price(&self, event: &UsageEvent) -> Option<Arc<AppliedPrice>> {
-        let covers = |price: &&Arc<AppliedPrice>| price.cost(&event.usage).is_some();
+    /// Both are kept, as an amend may name counts that the other one is for.
+    pub fn candidates(&self, event: &UsageEvent) -> impl Iterator<Item = &Arc<AppliedPrice>> {
         let entry = event
             .model
             .as_ref()
@@ -202,8 +201,7 @@ impl PriceBook {
             .and_then(|model| self.entry(event.provider.as_ref(), model))
             .and_then(|dated| dated.iter().rev().find(|d| d.from <= event.time))
             .map(|dated| &dated.price);
-        let fallback = self.fallback.as_ref().filter(covers);
-        entry.filter(covers).or(fallback).or(entry).cloned()
+        entry.into_iter().chain(&self.fallback)
     }
 
     fn entry(&self, provider: Option<&ProviderId>, model: &ModelId) -> Option<&Arc<[Dated]>> {
@@ -281,7 +279,7 @@ mod tests {
     }
 
     fn cost(book: &PriceBook, event: &UsageEvent) -> Option<String> {
-        book.price(event).and_then(|p| p.cost(&event.usage)).map(|cost| cost.to_string())
+        book.candidates(event).find_map(|p| p.cost(&event.usage)).map(|cost| cost.to_string())
     }
 
     #[test]
@@ -307,7 +305,8 @@ mod tests {
         assert_eq!(cost(&book, &event), None);
         let book = book.with_fallback("0.000002".parse().unwrap());
         assert_eq!(cost(&book, &event).unwrap(), "0.000012");
-        assert_eq!(book.price(&event).unwrap().source, PriceSource::Fallback);
+        let sources: Vec<_> = book.candidates(&event).map(|p| p.source).collect();
+        assert_eq!(sources, [PriceSource::Book, PriceSource::Fallback]);
     }
 
     #[test]

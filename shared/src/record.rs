@@ -2,6 +2,7 @@
 //! arithmetic from a record to its share of the totals.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -35,9 +36,9 @@ pub enum Content {
 pub struct StoredEvent {
     /// Its index in the submission; 0 in a record of its own.
     pub i: EventIndex,
-    /// Which of the record's prices applied; none if its cost is unknown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub price: Option<usize>,
+    /// Which of the record's prices it may have, in the order of asking.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prices: Vec<usize>,
     /// The call.
     pub event: UsageEvent,
 }
@@ -130,7 +131,7 @@ pub struct Effective<'a> {
     pub event: &'a UsageEvent,
     /// The counts that hold; none if it was voided.
     pub usage: Option<Usage>,
-    /// The price that applied.
+    /// The price that applies; none if none has a price for all that holds.
     pub price: Option<&'a AppliedPrice>,
     /// The cost that holds; none if it is unknown.
     pub cost: Option<Usd>,
@@ -163,13 +164,14 @@ impl RecordData {
         let events = events
             .into_iter()
             .map(|(i, event)| {
-                let price = book.price(&event).map(|applied| {
-                    prices.iter().position(|known| *known == *applied).unwrap_or_else(|| {
-                        prices.push((*applied).clone());
+                let place = |applied: &Arc<AppliedPrice>| {
+                    prices.iter().position(|known| *known == **applied).unwrap_or_else(|| {
+                        prices.push((**applied).clone());
                         prices.len() - 1
                     })
-                });
-                StoredEvent { i, price, event }
+                };
+                let places = book.candidates(&event).map(place).collect();
+                StoredEvent { i, prices: places, event }
             })
             .collect();
         Self { hash: Some(hash), content: Content::Usage(events), prices, ..Self::awaited() }
@@ -188,8 +190,12 @@ impl RecordData {
                 Some(Correction { amend: Some(amend), .. }) => Some(amend.usage),
                 _ => Some(stored.event.usage),
             };
-            let price = stored.price.and_then(|at| self.prices.get(at));
-            let cost = price.zip(usage).and_then(|(price, usage)| price.cost(&usage));
+            let candidates = stored.prices.iter().filter_map(|at| self.prices.get(*at));
+            let applied = usage.and_then(|usage| {
+                let mut candidates = candidates;
+                candidates.find_map(|price| Some((price, price.cost(&usage)?)))
+            });
+            let (price, cost) = applied.unzip();
             Effective { index: stored.i, event: &stored.event, usage, price, cost, correction }
         })
     }

@@ -3,6 +3,7 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use shared::alert::{Alert, AlertKind, AlertState, Delivery, StateKey};
+use shared::id::BudgetName;
 use shared::ledger::{AlertQuery, AlertStore, LedgerError};
 
 use super::{SqliteLedger, refusal, unreadable};
@@ -50,6 +51,43 @@ impl AlertStore for SqliteLedger {
     async fn mark_delivered(&self, id: &str) -> Result<(), LedgerError> {
         self.write(|db| {
             db.execute("UPDATE alert SET state = 'delivered' WHERE id = ?1", params![id]).map_err(refusal)?;
+            Ok(())
+        })
+    }
+
+    async fn note_due(&self, key: &StateKey) -> Result<(), LedgerError> {
+        self.write(|db| {
+            let sql = "INSERT OR IGNORE INTO due (budget, version, period_start) VALUES (?1, ?2, ?3)";
+            db.execute(sql, params![key.budget.as_str(), as_i64(key.version), key.period_start])
+                .map_err(refusal)?;
+            Ok(())
+        })
+    }
+
+    async fn due(&self, limit: usize) -> Result<Vec<StateKey>, LedgerError> {
+        self.read(|db| {
+            let mut select = db
+                .prepare_cached("SELECT budget, version, period_start FROM due ORDER BY 1, 2, 3 LIMIT ?1")
+                .map_err(refusal)?;
+            let rows = select
+                .query_map(params![i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+                    Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+                })
+                .map_err(refusal)?;
+            rows.map(|row| {
+                let (budget, version, period_start) = row.map_err(refusal)?;
+                let budget = BudgetName::parse(&budget).map_err(|e| LedgerError::Broken(e.to_string()))?;
+                Ok(StateKey { budget, version: version.unsigned_abs(), period_start })
+            })
+            .collect()
+        })
+    }
+
+    async fn clear_due(&self, key: &StateKey) -> Result<(), LedgerError> {
+        self.write(|db| {
+            let sql = "DELETE FROM due WHERE budget = ?1 AND version = ?2 AND period_start = ?3";
+            db.execute(sql, params![key.budget.as_str(), as_i64(key.version), key.period_start])
+                .map_err(refusal)?;
             Ok(())
         })
     }

@@ -40,6 +40,11 @@ CREATE TABLE alert_state (
     revision INTEGER NOT NULL, data TEXT NOT NULL,
     PRIMARY KEY (budget, version, period_start)
 ) WITHOUT ROWID;
+-- Budgets to be looked at in a period, as they could not be when its totals changed.
+CREATE TABLE due (
+    budget TEXT NOT NULL, version INTEGER NOT NULL, period_start INTEGER NOT NULL,
+    PRIMARY KEY (budget, version, period_start)
+) WITHOUT ROWID;
 CREATE TABLE alert (
     id TEXT PRIMARY KEY, at INTEGER NOT NULL, budget TEXT NOT NULL, period_start INTEGER NOT NULL,
     kind TEXT NOT NULL, state TEXT NOT NULL, data TEXT NOT NULL

@@ -168,6 +168,18 @@ impl AlertStore for Fake {
         unused()
     }
 
+    async fn note_due(&self, _: &StateKey) -> Result<(), LedgerError> {
+        unused()
+    }
+
+    async fn due(&self, _: usize) -> Result<Vec<StateKey>, LedgerError> {
+        unused()
+    }
+
+    async fn clear_due(&self, _: &StateKey) -> Result<(), LedgerError> {
+        unused()
+    }
+
     async fn alerts(&self, query: &AlertQuery) -> Result<Vec<Alert>, LedgerError> {
         let mut alerts: Vec<Alert> = self
             .alerts

@@ -9,9 +9,12 @@
 //! <https://platform.claude.com/docs/en/build-with-claude/compaction-threshold>,
 //! <https://platform.claude.com/docs/en/agents-and-tools/tool-use/advisor-tool>.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
-use super::{ExtractError, Extraction, Extractor, Hints, count, model, provider, tier};
+use super::{ExtractError, Extraction, Extractor, Hints, MAX_MODELS, count, model, provider, tier};
+use crate::id::ModelId;
 use crate::usage::{Bucket, Usage};
 
 /// `POST /v1/messages`.
@@ -52,8 +55,16 @@ impl Extractor for Messages {
         let searches = count(&usage["server_tool_use"], "web_search_requests")?;
         let all = Usage::new(own.into_iter().chain([(Bucket::WebSearches, searches)]))?;
         let mut found = vec![extraction(model(body)?, think(&all, thinking)?)];
+        // One for each model, however many iterations it took part in.
+        let mut by_model: BTreeMap<Option<ModelId>, Vec<(Bucket, u64)>> = BTreeMap::new();
         for other in others {
-            found.push(extraction(model(other)?, Usage::new(counts(other)?)?));
+            by_model.entry(model(other)?).or_default().extend(counts(other)?);
+            if by_model.len() > MAX_MODELS {
+                return Err(ExtractError::TooManyModels { most: MAX_MODELS });
+            }
+        }
+        for (model, counts) in by_model {
+            found.push(extraction(model, Usage::new(counts)?));
         }
         Ok(found)
     }
@@ -124,9 +135,10 @@ mod tests {
     #[test]
     fn iterations_are_what_is_billed_each_to_its_model() {
         let iteration = |kind: &str, input: u64, output: u64| json!({"type": kind, "input_tokens": input, "output_tokens": output});
-        let mut advice = iteration("advisor_message", 2000, 40);
+        let mut advice = iteration("advisor_message", 1000, 20);
         advice["model"] = json!("claude-opus-4-8");
-        let iterations = [iteration("compaction", 55_000, 125), advice, iteration("message", 220, 8)];
+        let iterations =
+            [iteration("compaction", 55_000, 125), advice.clone(), iteration("message", 220, 8), advice];
         let body = json!({"type": "message", "role": "assistant", "model": "claude-sonnet-4-6",
             "usage": {"input_tokens": 220, "output_tokens": 8, "output_tokens_details": {"thinking_tokens": 3},
                 "iterations": iterations}});
@@ -137,6 +149,15 @@ mod tests {
             .collect();
         assert_eq!(shown, [("claude-sonnet-4-6", 55_220, 55_353), ("claude-opus-4-8", 2000, 2040)]);
         assert_eq!(found[0].usage.get(Bucket::Reasoning), 3);
+    }
+
+    #[test]
+    fn a_response_of_absurdly_many_models_is_refused() {
+        let iterations: Vec<_> =
+            (0..100).map(|n| json!({"model": format!("m{n}"), "input_tokens": 1})).collect();
+        let body = json!({"type": "message", "role": "assistant", "usage": {"iterations": iterations}});
+        let refused = Messages.extract(&body, Hints::default());
+        assert!(matches!(refused, Err(ExtractError::TooManyModels { .. })), "{refused:?}");
     }
 
     #[test]
