@@ -1,5 +1,5 @@
 //! Plays a history against the handlers: lossy puts, redelivered and re-split batches, two consumers of one
-//! lane, crashes at any step, and the alerter interleaved with all of it.
+//! lane, crashes and lost answers at any step, and the alerter interleaved with all of it.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -23,7 +23,7 @@ use shared::notifier::{Notifier, NotifyError};
 use shared::price::PriceBook;
 use shared::totals::Totals;
 
-use crate::faulty::{CrashPoint, Faulty, Feed, ItemKey};
+use crate::faulty::{Fault, Faulty, Feed, ItemKey};
 use crate::intake::{ManualClock, MemoryStream};
 use crate::sabotage::{Guard, Sabotaged};
 
@@ -131,10 +131,10 @@ impl<L: Ledger> World<L> {
 
     /// Processes over one ledger may differ in how much they commit at once: after an upgrade, or where
     /// another ledger takes more.
-    fn process(&self, crash: CrashPoint) -> Arc<Sabotaged<Faulty<L>>> {
+    fn process(&self, fault: Fault) -> Arc<Sabotaged<Faulty<L>>> {
         let limits = [MAX_COMMIT_ITEMS, 40, usize::MAX];
         let max_items = limits[self.processes.fetch_add(1, Ordering::Relaxed) % limits.len()];
-        let faulty = Faulty::new(Arc::clone(&self.ledger), Arc::clone(&self.feed), crash, max_items);
+        let faulty = Faulty::new(Arc::clone(&self.ledger), Arc::clone(&self.feed), fault, max_items);
         Arc::new(Sabotaged::new(faulty, self.missing))
     }
 
@@ -174,13 +174,13 @@ impl<L: Ledger> World<L> {
             let evaluated = Mutex::new(Vec::new());
             let mut tasks: Vec<Task<'_>> = Vec::new();
             for batch in &batches {
-                let crash = self.crash_point(rng, 3, 40);
-                tasks.push(Box::pin(self.consume(batch, crash, &done)));
+                let fault = self.fault(rng, 3, 40);
+                tasks.push(Box::pin(self.consume(batch, fault, &done)));
             }
             for slice in &slices {
-                let crash = self.crash_point(rng, 2, 30);
+                let fault = self.fault(rng, 2, 30);
                 let faults = rng.bool().then(|| rng.fork());
-                tasks.push(Box::pin(self.watch(slice, crash, faults, &evaluated)));
+                tasks.push(Box::pin(self.watch(slice, fault, faults, &evaluated)));
             }
             interleave(tasks, rng).await;
             (take(done), take(evaluated))
@@ -207,7 +207,7 @@ impl<L: Ledger> World<L> {
             let from = self.consumed.get(&key).copied().unwrap_or(0);
             let done = Mutex::new(Vec::new());
             for (n, record) in records.iter().enumerate().skip(from) {
-                self.consume(&(key.clone(), n, vec![record.clone()]), CrashPoint::NEVER, &done).await;
+                self.consume(&(key.clone(), n, vec![record.clone()]), Fault::None, &done).await;
             }
             let consumed = take(done).into_iter().map(|(_, _, upto)| upto).max().unwrap_or(from);
             if consumed != records.len() {
@@ -220,8 +220,7 @@ impl<L: Ledger> World<L> {
         }
         let changes = self.feed.all();
         let evaluated = Mutex::new(Vec::new());
-        self.watch(&(changes.len(), changes[self.evaluated..].to_vec()), CrashPoint::NEVER, None, &evaluated)
-            .await;
+        self.watch(&(changes.len(), changes[self.evaluated..].to_vec()), Fault::None, None, &evaluated).await;
         self.evaluated =
             take(evaluated).into_iter().max().ok_or("without faults, changes were not evaluated")?;
         Ok(())
@@ -229,7 +228,7 @@ impl<L: Ledger> World<L> {
 
     /// Runs the scheduled sweep, without faults.
     pub async fn sweep(&self) -> Result<(), LedgerError> {
-        let process = self.process(CrashPoint::NEVER);
+        let process = self.process(Fault::None);
         self.alerter(process, None).sweep().await
     }
 
@@ -243,9 +242,9 @@ impl<L: Ledger> World<L> {
         Alerter::new(process, mailer, Arc::clone(&self.clock))
     }
 
-    async fn consume(&self, batch: &Batch, crash: CrashPoint, done: &Mutex<Vec<(String, usize, usize)>>) {
+    async fn consume(&self, batch: &Batch, fault: Fault, done: &Mutex<Vec<(String, usize, usize)>>) {
         let (key, from, records) = batch;
-        let process = self.process(crash);
+        let process = self.process(fault);
         let consumer = Aggregator::new(
             Arc::clone(&process),
             Arc::clone(&self.published),
@@ -268,11 +267,11 @@ impl<L: Ledger> World<L> {
     async fn watch(
         &self,
         slice: &(usize, Vec<ItemKey>),
-        crash: CrashPoint,
+        fault: Fault,
         faults: Option<Rng>,
         done: &Mutex<Vec<usize>>,
     ) {
-        let process = self.process(crash);
+        let process = self.process(fault);
         let mut event = Event::default();
         event.records = slice.1.iter().enumerate().map(|(n, key)| change_record(n, key)).collect();
         let response = self.alerter(Arc::clone(&process), faults).handle(event).await;
@@ -281,11 +280,13 @@ impl<L: Ledger> World<L> {
         }
     }
 
-    fn crash_point(&self, rng: &mut Rng, one_in: u32, calls: i64) -> CrashPoint {
-        if rng.u32(..one_in) == 0 && !self.calm {
-            CrashPoint { call: rng.i64(0..calls), after: rng.bool() }
+    fn fault(&self, rng: &mut Rng, one_in: u32, calls: u64) -> Fault {
+        if rng.u32(..one_in) != 0 || self.calm {
+            Fault::None
+        } else if rng.u32(..3) == 0 {
+            Fault::Flaky { seed: rng.u64(..) }
         } else {
-            CrashPoint::NEVER
+            Fault::Dies { call: rng.u64(0..calls), after: rng.bool() }
         }
     }
 

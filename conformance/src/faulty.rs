@@ -1,12 +1,14 @@
 //! A ledger whose caller can die between any two steps, and whose callers interleave.
 //!
-//! Every call yields before and after, so that an executor can run someone else in between. A process that
-//! reaches its crash point dies there, before or after the call took effect, and all its later calls fail.
+//! Every call yields before and after, so that an executor can run someone else in between. A process dies at
+//! one of its calls, before or after it took effect, and all its later calls fail; or it lives on with some of
+//! its calls unanswered.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
+use fastrand::Rng;
 use jiff::Timestamp;
 use shared::alert::{Alert, AlertState, StateKey};
 use shared::budget::{Budget, BudgetSpec};
@@ -19,18 +21,25 @@ use shared::record::Record;
 use shared::rollup::RollupKey;
 use shared::window::{Range, WindowKind};
 
-/// When a process dies.
+/// What goes wrong in a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CrashPoint {
-    /// At which of its calls, from 0; never if negative.
-    pub call: i64,
-    /// Whether that call still takes effect.
-    pub after: bool,
-}
-
-impl CrashPoint {
-    /// Does not die.
-    pub const NEVER: CrashPoint = CrashPoint { call: -1, after: false };
+pub enum Fault {
+    /// Nothing.
+    None,
+    /// It dies.
+    Dies {
+        /// At which of its calls, from 0.
+        call: u64,
+        /// Whether that call still takes effect.
+        after: bool,
+    },
+    /// It cannot read totals, which no patience mends.
+    BlindToTotals,
+    /// It lives on, but some of its calls are not answered, whether they took effect or not.
+    Flaky {
+        /// Chooses which.
+        seed: u64,
+    },
 }
 
 /// The key of a ledger's item: partition key and sort key.
@@ -56,17 +65,17 @@ impl Feed {
 pub struct Faulty<L> {
     inner: Arc<L>,
     feed: Arc<Feed>,
-    calls: AtomicI64,
-    crash: CrashPoint,
+    calls: AtomicU64,
+    fault: Fault,
     dead: AtomicBool,
     max_items: usize,
 }
 
 impl<L: Ledger> Faulty<L> {
-    /// A process that dies at `crash`, and commits at most `max_items` at once.
-    pub fn new(inner: Arc<L>, feed: Arc<Feed>, crash: CrashPoint, max_items: usize) -> Self {
+    /// A process with this fault, that commits at most `max_items` at once.
+    pub fn new(inner: Arc<L>, feed: Arc<Feed>, fault: Fault, max_items: usize) -> Self {
         let max_items = max_items.min(inner.max_commit_items());
-        Self { inner, feed, calls: AtomicI64::new(0), crash, dead: AtomicBool::new(false), max_items }
+        Self { inner, feed, calls: AtomicU64::new(0), fault, dead: AtomicBool::new(false), max_items }
     }
 
     /// Whether it died.
@@ -85,15 +94,29 @@ impl<L: Ledger> Faulty<L> {
         if self.is_dead() {
             return Err(died());
         }
-        let here = self.calls.fetch_add(1, Ordering::Relaxed) == self.crash.call;
-        if here && !self.crash.after {
-            self.dead.store(true, Ordering::Relaxed);
-            return Err(died());
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        let (before, after) = match self.fault {
+            Fault::None | Fault::BlindToTotals => (false, false),
+            Fault::Dies { call: at, after } => (call == at && !after, call == at && after),
+            Fault::Flaky { seed } => match Rng::with_seed(seed.wrapping_add(call)).u32(..16) {
+                0 => (true, false),
+                1 => (false, true),
+                _ => (false, false),
+            },
+        };
+        let failed = || {
+            if matches!(self.fault, Fault::Dies { .. }) {
+                self.dead.store(true, Ordering::Relaxed);
+                return died();
+            }
+            E::from(LedgerError::Retry("throttled".to_owned()))
+        };
+        if before {
+            return Err(failed());
         }
         let done = work.await;
-        if here {
-            self.dead.store(true, Ordering::Relaxed);
-            return Err(died());
+        if after {
+            return Err(failed());
         }
         yield_now().await;
         done
@@ -168,6 +191,9 @@ impl<L: Ledger> RecordStore for Faulty<L> {
 
 impl<L: Ledger> RollupStore for Faulty<L> {
     async fn rollups(&self, queries: &[RollupQuery], take: TakeRow<'_>) -> Result<(), LedgerError> {
+        if self.fault == Fault::BlindToTotals {
+            return Err(LedgerError::Broken("a stored value is not readable".to_owned()));
+        }
         self.call(self.inner.rollups(queries, take)).await
     }
 

@@ -143,6 +143,7 @@ fn event(rng: &mut Rng, sealed: u32, ids: u32, tasks: u32) -> Map<String, Value>
             let mut event = json!({"usage": usage(rng)});
             if rng.u32(..4) > 0 {
                 let (provider, model) = MODELS[rng.usize(..MODELS.len())];
+                let provider = if rng.u32(..8) == 0 { "q" } else { provider };
                 event["provider"] = json!(provider);
                 event["model"] = json!(model);
             }

@@ -33,6 +33,8 @@ type Script = dyn Fn(usize, usize) -> Result<(), PutError> + Send + Sync;
 struct Scripted {
     puts: Mutex<Vec<Vec<PutRecord>>>,
     script: Box<Script>,
+    /// How many records of the first put are answered at all.
+    answered: usize,
 }
 
 impl EventStream for Scripted {
@@ -40,7 +42,9 @@ impl EventStream for Scripted {
         let mut puts = self.puts.lock().unwrap();
         let number = puts.len();
         puts.push(records.clone());
-        (0..records.len()).map(|n| (self.script)(number, n).map(|()| format!("{number}.{n}"))).collect()
+        let answered = if number == 0 { self.answered } else { usize::MAX };
+        let answer = |n| (self.script)(number, n).map(|()| format!("{number}.{n}"));
+        (0..records.len()).take(answered).map(answer).collect()
     }
 
     /// Small, so that a submission is more than one record.
@@ -57,7 +61,11 @@ struct World {
 
 impl World {
     fn new(script: impl Fn(usize, usize) -> Result<(), PutError> + Send + Sync + 'static) -> Self {
-        let stream = Arc::new(Scripted { puts: Mutex::default(), script: Box::new(script) });
+        Self::over(Scripted { puts: Mutex::default(), script: Box::new(script), answered: usize::MAX })
+    }
+
+    fn over(stream: Scripted) -> Self {
+        let stream = Arc::new(stream);
         let clock = Arc::new(Noon(Mutex::new(NOW.parse().unwrap())));
         let config = IngestConfig { attempts: 3, backoff: Duration::ZERO, ..IngestConfig::default() };
         Self { ingest: Ingest::new(Arc::clone(&stream), Arc::clone(&clock), config), stream, clock }
@@ -355,6 +363,35 @@ async fn only_what_failed_is_put_again() {
     assert!(puts[0].len() > 3, "the submission is several records");
     assert_eq!(puts[1], [puts[0][1].clone(), puts[0][3].clone()]);
     assert_eq!(puts[2], [puts[0][1].clone()]);
+}
+
+#[tokio::test]
+async fn a_missing_answer_is_no_acknowledgement() {
+    let script: Box<Script> = Box::new(|_, _| Ok(()));
+    let world = World::over(Scripted { puts: Mutex::default(), script, answered: 2 });
+    let (status, _) = world.post(&[("idempotency-key", "k")], &large()).await;
+    assert_eq!(status, 200);
+    let puts = world.stream.puts.lock().unwrap();
+    assert_eq!(puts[1], puts[0][2..]);
+}
+
+#[tokio::test]
+async fn what_the_stream_refuses_is_told_with_what_it_took() {
+    let world =
+        World::new(|_, n| if n == 1 { Err(PutError::Refused("too long".to_owned())) } else { Ok(()) });
+    let (status, problem) = world.post(&[("idempotency-key", "k")], &large()).await;
+    assert_eq!((status, problem["code"].as_str().unwrap()), (500, "stream_refused"));
+    let again = problem["send_again"].as_array().unwrap().len();
+    assert_eq!(again + problem["stored"].as_array().unwrap().len(), 250);
+    assert_eq!(world.stream.puts.lock().unwrap().len(), 1, "it is not tried again");
+}
+
+#[tokio::test]
+async fn a_name_is_not_taken_for_a_closed_period() {
+    let world = World::sound();
+    let body = json!({"agent_id": "before", "usage": {"input": 1}});
+    let (_, problem) = world.post(&[("x-agent-id", "x")], &body).await;
+    assert_eq!(problem["code"], "invalid_event");
 }
 
 #[tokio::test]

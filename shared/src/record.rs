@@ -289,3 +289,40 @@ impl RecordData {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::UsageEvent;
+    use crate::usage::Bucket;
+
+    /// What a call costs that was sent with some counts and amended to others.
+    fn cost(model: &str, sent: &[(Bucket, u64)], amended: &[(Bucket, u64)]) -> Option<String> {
+        let book = PriceBook::embedded().unwrap().with_fallback("0.000002".parse().unwrap());
+        let usage = |counts: &[(Bucket, u64)]| Usage::new(counts.iter().copied()).unwrap();
+        let time = "2026-11-24T00:00:00Z".parse().unwrap();
+        let mut event = UsageEvent::new(time, usage(sent));
+        event.model = Some(model.to_owned().try_into().unwrap());
+        let mut data = RecordData::usage(ContentHash::from("h"), vec![(0, event)], &book);
+        let amend = Amend {
+            time,
+            time_assigned: false,
+            corrects: EventId::parse("x").unwrap(),
+            revision: 1,
+            usage: usage(amended),
+        };
+        data.corrections.entry(0).or_default().amend(&EventId::parse("a").unwrap(), &amend);
+        data.effective().next().unwrap().cost.map(|cost| cost.to_string())
+    }
+
+    #[test]
+    fn an_amend_costs_what_it_would_have_cost_at_first() {
+        let split = [(Bucket::Input, 900), (Bucket::Output, 100)];
+        let whole = [(Bucket::Unsplit, 1000)];
+        let searched = [(Bucket::Input, 5), (Bucket::WebSearches, 1)];
+        assert_eq!(cost("gpt-4o-mini", &whole, &split).unwrap(), "0.000195");
+        assert_eq!(cost("gpt-4o-mini", &split, &whole).unwrap(), "0.002");
+        assert_eq!(cost("no-such-model", &searched, &[(Bucket::Input, 5)]).unwrap(), "0.00001");
+        assert_eq!(cost("no-such-model", &[(Bucket::Input, 5)], &searched), None);
+    }
+}

@@ -173,3 +173,19 @@ fn absurd_numbers_of_one_sender_stop_nobody_elses_alerts() {
     let query = shared::ledger::RecordStore::quarantined(&**world.pipeline().ledger(), 10);
     assert_eq!(world.block_on(query).unwrap(), vec![], "and all of them are counted");
 }
+
+#[test]
+fn every_kind_of_scope_has_its_budgets_evaluated() {
+    let world = World::new();
+    for scope in ["org", "team:growth", "agent:a", "task:T-1", "model:m"] {
+        world.set_budget(&scope.replace(':', "-"), &daily(scope, "1", &[100], "UTC"));
+    }
+    world.settle();
+    let call = json!({"agent_id": "a", "team_id": "growth", "task_id": "T-1", "model": "m",
+        "usage": {"input": 1_000_000}});
+    world.post(Some("k"), &json!([call]));
+    world.settle();
+    let mut alerted: Vec<_> = world.mailbox.alerts().iter().map(|a| a.budget.to_string()).collect();
+    alerted.sort();
+    assert_eq!(alerted, ["agent-a", "model-m", "org", "task-T-1", "team-growth"]);
+}

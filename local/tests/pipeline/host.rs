@@ -10,17 +10,9 @@ use shared::rollup::ScopeKind;
 use shared::stream::{EventStream, PutRecord};
 use shared::window::WindowKind;
 
+/// The organisation's tokens in the month of the clock.
 fn tokens(world: &World) -> i128 {
-    let query = RollupQuery {
-        kind: ScopeKind::Org,
-        a: None,
-        b: None,
-        window: WindowKind::Month,
-        from: 1_772_323_200,
-        to: 1_775_001_600,
-    };
-    let rows = world.block_on(world.pipeline().ledger().rollup_rows(&query)).unwrap();
-    rows.iter().flat_map(|row| &row.parts.0).map(shared::totals::Totals::tokens).sum()
+    tokens_in(world, 1_772_323_200)
 }
 
 fn call(n: u32) -> serde_json::Value {
@@ -152,4 +144,42 @@ fn what_waited_past_the_watermark_is_put_aside_and_the_rest_of_its_part_counts()
     let aside = world.block_on(world.pipeline().ledger().quarantined(10)).unwrap();
     assert_eq!((aside.len(), aside[0].code.as_str()), (1, "closed_period"));
     assert!(aside[0].payload.contains("2026-01-01") && !aside[0].payload.contains("2026-03-07"));
+}
+
+#[test]
+fn corrections_of_a_closed_period_are_put_aside_unless_they_change_nothing() {
+    let mut world = World::new();
+    let old = "2026-01-01T00:00:00Z";
+    world.post(Some("old"), &json!([{"agent_id": "a", "time": old, "usage": {"input": 7}}]));
+    let amend =
+        json!({"type": "amend", "agent_id": "a", "corrects": "old#0", "revision": 1, "usage": {"input": 9}});
+    world.post(Some("sealed"), &json!([amend]));
+    world.settle();
+    world.pipeline().ledger().move_watermark("2026-02-01T00:00:00Z".parse().unwrap()).unwrap();
+    // Once more what was applied, and something new.
+    world.post(Some("sealed"), &json!([amend]));
+    world.settle();
+    let aside = |world: &World| world.block_on(world.pipeline().ledger().quarantined(10)).unwrap();
+    assert_eq!(aside(&world), vec![], "what was applied before is a duplicate");
+    for (key, id) in [(Some("late"), None), (None, Some("v-1"))] {
+        let mut void = json!({"type": "void", "agent_id": "a", "corrects": "old#0"});
+        if let Some(id) = id {
+            void["id"] = json!(id);
+        }
+        world.post(key, &json!([void]));
+    }
+    world.restart();
+    world.settle();
+    let codes: Vec<_> = aside(&world).into_iter().map(|item| item.code).collect();
+    assert_eq!(codes, ["closed_period", "closed_period"]);
+    let events = tokens_in(&world, 1_767_225_600);
+    assert_eq!(events, 9, "the closed period stays as it was");
+}
+
+fn tokens_in(world: &World, month: i64) -> i128 {
+    let window = WindowKind::Month;
+    let (from, to) = (month, window.end(month));
+    let query = RollupQuery { kind: ScopeKind::Org, a: None, b: None, window, from, to };
+    let rows = world.block_on(world.pipeline().ledger().rollup_rows(&query)).unwrap();
+    rows.iter().flat_map(|row| &row.parts.0).map(shared::totals::Totals::tokens).sum()
 }
