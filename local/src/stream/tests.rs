@@ -175,6 +175,91 @@ async fn a_reader_waits_for_what_comes() {
     assert!(matches!(put(&writer, 1, 10).await, Err(PutError::Retry(_))));
 }
 
+/// A disk whose machine can lose its power: what was not synced is gone then.
+#[derive(Clone, Default)]
+struct Volatile(Arc<Mutex<std::collections::HashMap<std::path::PathBuf, u64>>>);
+
+struct VolatileFile {
+    path: std::path::PathBuf,
+    file: Box<dyn SegmentFile>,
+    disk: Volatile,
+}
+
+impl Volatile {
+    /// What is left of `dir` after a power cut, in a directory of its own.
+    fn after_a_power_cut(&self, dir: &Path) -> tempfile::TempDir {
+        let left = tempfile::tempdir().unwrap();
+        fs::create_dir(left.path().join("shard-0000")).unwrap();
+        fs::copy(dir.join(DESCRIPTION), left.path().join(DESCRIPTION)).unwrap();
+        for segment in segments(dir) {
+            let synced = self.0.lock().unwrap().get(&segment).copied().unwrap_or(0);
+            let mut bytes = fs::read(&segment).unwrap();
+            bytes.truncate(usize::try_from(synced).unwrap());
+            fs::write(left.path().join("shard-0000").join(segment.file_name().unwrap()), bytes).unwrap();
+        }
+        left
+    }
+
+    fn file(&self, path: &Path, file: Box<dyn SegmentFile>) -> Box<dyn SegmentFile> {
+        Box::new(VolatileFile { path: path.to_owned(), file, disk: self.clone() })
+    }
+}
+
+impl Disk for Volatile {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
+        Ok(self.file(path, RealDisk.create(path)?))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
+        Ok(self.file(path, RealDisk.open(path)?))
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        RealDisk.sync_dir(path)
+    }
+}
+
+impl SegmentFile for VolatileFile {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_at(offset, bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync()?;
+        let len = fs::metadata(&self.path)?.len();
+        self.disk.0.lock().unwrap().insert(self.path.clone(), len);
+        Ok(())
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.file.truncate(len)
+    }
+}
+
+#[tokio::test]
+async fn a_power_cut_takes_nothing_that_was_acknowledged_or_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Volatile::default();
+    let open = |disk: &Volatile| {
+        StreamLog::open_on(dir.path(), &options(), &(Arc::new(disk.clone()) as Arc<dyn Disk>)).unwrap()
+    };
+    let log = open(&disk);
+    for n in 0..20 {
+        put(&log, n, 60).await.unwrap();
+        let left = disk.after_a_power_cut(dir.path());
+        assert_eq!(read_all(&StreamLog::open(left.path(), &options()).unwrap(), 0).len(), n + 1);
+    }
+    drop(log);
+    // A process was killed after it wrote and before it synced: nothing of the last segment is safe. Whoever
+    // opens the log reads those records, so from then on they have to stay.
+    let last = segments(dir.path()).pop().unwrap();
+    disk.0.lock().unwrap().remove(&last);
+    let log = open(&disk);
+    let read = read_all(&log, 0).len();
+    let left = disk.after_a_power_cut(dir.path());
+    assert_eq!(read_all(&StreamLog::open(left.path(), &options()).unwrap(), 0).len(), read);
+}
+
 /// A disk that fails every so many calls, after a part of the work.
 struct Failing {
     every: u32,
