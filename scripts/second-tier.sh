@@ -15,6 +15,9 @@ corpus=${AGENTLEDGER_CORPUS:-../shared/corpus}
 if [ -d "$corpus" ]; then
     echo "-- extraction against recorded responses"
     AGENTLEDGER_CORPUS=$(realpath "$corpus") cargo test --locked -p shared --test corpus -- --ignored --nocapture
+elif [ -n "${AGENTLEDGER_CORPUS:-}" ]; then
+    echo "extraction against recorded responses: AGENTLEDGER_CORPUS names '$corpus', which is no directory" >&2
+    exit 1
 else
     echo "-- extraction against recorded responses: there are none here"
 fi
