@@ -19,8 +19,8 @@ use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
-use edge::Problem;
-use http::{HeaderValue, Method, StatusCode, header};
+use edge::{Code, Problem};
+use http::{HeaderValue, Method, header};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
@@ -73,8 +73,7 @@ impl Handler {
                 work.await.unwrap_or_else(|error| {
                     tracing::error!(%error, request_id = id.as_deref(), "a handler panicked");
                     let detail = "an unexpected error; the server's log says more under this request id";
-                    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
-                        .response(id.as_deref())
+                    Problem::new(Code::Internal, detail).response(id.as_deref())
                 })
             }
         })
@@ -158,7 +157,7 @@ async fn route(routes: &Routes, request: Request, id: &str) -> Response {
     let activity = request.extensions().get::<ConnectInfo<Activity>>().map(|info| info.0.clone());
     let refuse = |problem: Problem| convert::response(problem.response(Some(id)));
     if let Err(reason) = guard::check(request.headers(), request.uri()) {
-        return refuse(Problem::new(StatusCode::FORBIDDEN, "foreign_request", reason));
+        return refuse(Problem::new(Code::ForeignRequest, reason));
     }
     let request = match convert::request(request, id).await {
         Ok(request) => request,
@@ -182,7 +181,7 @@ async fn route(routes: &Routes, request: Request, id: &str) -> Response {
             return refuse(Problem::method_not_allowed(wanted, format!("{path} takes {wanted}")));
         }
         path if path.starts_with("/v1/admin/") => &routes.admin,
-        path if path.starts_with("/v1/") => &routes.query,
+        path if path.starts_with("/v1/") || path.starts_with(edge::PAGES) => &routes.query,
         _ => {
             let detail = format!("there is no {path}; see /v1/usage, /v1/spend, /v1/events, /healthz");
             return refuse(Problem::not_found(detail));

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
-use edge::{Problem, read_body};
-use http::{Method, StatusCode};
+use edge::{Code, Problem, read_body};
+use http::Method;
 use percent_encoding::percent_decode_str;
 use shared::budget::{BudgetError, BudgetForm};
 use shared::clock::Clock;
@@ -44,7 +44,7 @@ impl<L: BudgetStore, C: Clock> Admin<L, C> {
         let name = percent_decode_str(name).decode_utf8_lossy().into_owned();
         match request.request_context.http.method {
             Method::PUT => {
-                let body = read_body(request.body, request.is_base64_encoded)?;
+                let body = read_body(request.body, request.is_base64_encoded, &request.headers)?;
                 let form: BudgetForm =
                     serde_json::from_slice(&body).map_err(|e| bad(format!("the body is no budget: {e}")))?;
                 let spec = form.spec(&name).map_err(|e: BudgetError| bad(e.to_string()))?;
@@ -58,7 +58,7 @@ impl<L: BudgetStore, C: Clock> Admin<L, C> {
                     return Ok(r#"{"removed":true}"#.to_owned());
                 }
                 let detail = format!("there is no budget {name}; GET /v1/budgets lists them");
-                Err(Problem::new(StatusCode::NOT_FOUND, "no_such_budget", detail))
+                Err(Problem::new(Code::NoSuchBudget, detail))
             }
             _ => {
                 let detail = "a budget is set with PUT and removed with DELETE; GET /v1/budgets lists them";
@@ -69,14 +69,14 @@ impl<L: BudgetStore, C: Clock> Admin<L, C> {
 }
 
 fn bad(detail: String) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "invalid_budget", detail)
+    Problem::new(Code::InvalidBudget, detail)
 }
 
 fn failed(error: &LedgerError) -> Problem {
     tracing::error!(%error, "a change of a budget failed");
-    let (status, code) = match error {
-        LedgerError::Retry(_) => (StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable"),
-        LedgerError::Broken(_) => (StatusCode::INTERNAL_SERVER_ERROR, "ledger_broken"),
+    let code = match error {
+        LedgerError::Retry(_) => Code::LedgerUnavailable,
+        LedgerError::Broken(_) => Code::LedgerBroken,
     };
-    Problem::new(status, code, error.to_string())
+    Problem::new(code, error.to_string())
 }

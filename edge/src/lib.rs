@@ -1,11 +1,16 @@
-//! The edge: HTTP as API Gateway delivers it (payload format 2.0), shared by every handler that answers it.
+//! The edge: HTTP as API Gateway delivers it, shared by every handler that answers it.
 //!
 //! A body is read within its limit, and an error is `application/problem+json` (RFC 9457) with a stable code.
 
 mod body;
+mod code;
+mod gateway;
+pub mod limits;
 mod problem;
 
-pub use body::{MAX_BODY_BYTES, read_body};
+pub use body::{read_body, too_large};
+pub use code::{Code, PAGES};
+pub use gateway::{GatewayRequest, GatewayResponse, answer_gateway};
 pub use problem::{Fault, Problem};
 
 use aws_lambda_events::apigw::ApiGatewayV2httpResponse;

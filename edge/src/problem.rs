@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::answer;
+use crate::code::Code;
 
 /// One thing that is wrong with one event, or with the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -36,16 +37,16 @@ impl Fault {
 /// A request that was not done, and why.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    /// What kind of failure.
-    pub status: StatusCode,
-    /// Stable, for programs.
-    pub code: &'static str,
+    /// Stable, for programs; it brings the status.
+    pub code: Code,
     /// What was wrong and what to do, for people.
     pub detail: String,
     /// What exactly was wrong.
     pub faults: Vec<Fault>,
     /// The methods that would be accepted, for a 405.
     pub allow: Option<&'static str>,
+    /// The encodings that would be accepted, for a 415.
+    pub accept_encoding: Option<&'static str>,
     /// Further members.
     pub extra: Map<String, Value>,
 }
@@ -57,6 +58,8 @@ struct Members<'a> {
     status: u16,
     detail: &'a str,
     code: &'a str,
+    /// A page about the code, on the server that answered.
+    help: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
     #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
@@ -67,45 +70,50 @@ struct Members<'a> {
 
 impl Problem {
     /// A problem with nothing but its words.
-    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let (faults, extra) = (Vec::new(), Map::new());
-        Self { status, code, detail: detail.into(), faults, allow: None, extra }
+        Self { code, detail: detail.into(), faults, allow: None, accept_encoding: None, extra }
     }
 
     /// A path that is not there.
     pub fn not_found(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", detail)
+        Self::new(Code::NotFound, detail)
     }
 
     /// A method that a path does not take.
     pub fn method_not_allowed(allow: &'static str, detail: impl Into<String>) -> Self {
-        let problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
+        let problem = Self::new(Code::MethodNotAllowed, detail);
         Self { allow: Some(allow), ..problem }
     }
 
     /// The answer that says so.
     pub fn response(&self, request_id: Option<&str>) -> ApiGatewayV2httpResponse {
+        let status = self.code.status();
         let members = Members {
             r#type: format!("urn:agentledger:error:{}", self.code),
-            title: self.code.replace('_', " "),
-            status: self.status.as_u16(),
+            title: self.code.name().replace('_', " "),
+            status: status.as_u16(),
             detail: &self.detail,
-            code: self.code,
+            code: self.code.name(),
+            help: self.code.page_path(),
             request_id,
             errors: &self.faults,
             extra: &self.extra,
         };
         // Strings and numbers always serialise.
         let body = serde_json::to_string(&members).unwrap_or_default();
-        let mut response = answer(self.status, "application/problem+json", body);
+        let mut response = answer(status, "application/problem+json", body);
         if let Some(id) = request_id.and_then(|id| HeaderValue::from_str(id).ok()) {
             response.headers.insert("x-request-id", id);
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE || self.status == StatusCode::TOO_MANY_REQUESTS {
+        if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS {
             response.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if let Some(allow) = self.allow {
             response.headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(accepted) = self.accept_encoding {
+            response.headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accepted));
         }
         response
     }

@@ -1,7 +1,6 @@
 //! What can go wrong in answering.
 
-use edge::Problem;
-use http::StatusCode;
+use edge::{Code, Problem};
 use shared::ledger::LedgerError;
 use shared::totals::Overflow;
 
@@ -35,13 +34,13 @@ impl QueryError {
 
     /// As an answer says it.
     pub fn problem(&self) -> Problem {
-        let (code, status) = match self {
-            Self::Parameter { .. } => ("bad_parameter", StatusCode::BAD_REQUEST),
-            Self::TooManyRows(_) => ("too_many_rows", StatusCode::UNPROCESSABLE_ENTITY),
-            Self::Overflow(_) => ("overflow", StatusCode::INTERNAL_SERVER_ERROR),
-            Self::Ledger(LedgerError::Retry(_)) => ("ledger_unavailable", StatusCode::SERVICE_UNAVAILABLE),
-            Self::Ledger(LedgerError::Broken(_)) => ("ledger_broken", StatusCode::INTERNAL_SERVER_ERROR),
+        let code = match self {
+            Self::Parameter { .. } => Code::BadParameter,
+            Self::TooManyRows(_) => Code::TooManyRows,
+            Self::Overflow(_) => Code::Overflow,
+            Self::Ledger(LedgerError::Retry(_)) => Code::LedgerUnavailable,
+            Self::Ledger(LedgerError::Broken(_)) => Code::LedgerBroken,
         };
-        Problem::new(status, code, self.to_string())
+        Problem::new(code, self.to_string())
     }
 }

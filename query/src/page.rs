@@ -10,8 +10,6 @@ use crate::error::QueryError;
 
 /// Rows of a page unless asked otherwise.
 pub(crate) const DEFAULT_LIMIT: usize = 1_000;
-/// The most rows of a page.
-pub(crate) const MAX_LIMIT: usize = 10_000;
 
 #[derive(Serialize, Deserialize)]
 struct Token<T> {

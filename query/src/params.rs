@@ -1,10 +1,10 @@
 //! Query parameters, read strictly: a mistyped filter that is ignored would answer another question.
 
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use edge::limits::MAX_PAGE_ROWS;
 use percent_encoding::percent_decode_str;
 
 use crate::error::QueryError;
-use crate::page;
 
 /// The parameters of a request, each of a known name.
 pub(crate) struct Params(Vec<(String, String)>);
@@ -54,8 +54,8 @@ impl Params {
     /// Rows of a page.
     pub(crate) fn limit(&self, default: usize) -> Result<usize, QueryError> {
         let limit = self.parsed("limit", |text| match text.parse() {
-            Ok(limit @ 1..=page::MAX_LIMIT) => Ok(limit),
-            _ => Err(format!("is {text:?}; give a whole number from 1 to {}", page::MAX_LIMIT)),
+            Ok(limit @ 1..=MAX_PAGE_ROWS) => Ok(limit),
+            _ => Err(format!("is {text:?}; give a whole number from 1 to {MAX_PAGE_ROWS}")),
         })?;
         Ok(limit.unwrap_or(default))
     }

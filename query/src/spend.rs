@@ -226,9 +226,6 @@ fn range_of(request: &SpendRequest, extent: Option<Range>, now: Timestamp) -> Re
     Ok(range)
 }
 
-/// The most distinct rows that a report keeps in memory.
-const MAX_ROWS: usize = 200_000;
-
 fn broken(error: &shared::totals::Overflow) -> LedgerError {
     LedgerError::Broken(error.to_string())
 }

@@ -9,16 +9,13 @@ use axum::extract::Request;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use edge::{MAX_BODY_BYTES, Problem};
+use edge::limits::MAX_BODY_BYTES;
+use edge::{Code, Problem, too_large};
 use http::{StatusCode, header};
 use percent_encoding::percent_decode_str;
 
 /// Reads a request to its end.
 pub(super) async fn request(request: Request, id: &str) -> Result<ApiGatewayV2httpRequest, Problem> {
-    let too_large = || {
-        let detail = format!("the body is larger than {MAX_BODY_BYTES} bytes; send fewer events at a time");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
-    };
     let (parts, body) = request.into_parts();
     let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
@@ -30,7 +27,7 @@ pub(super) async fn request(request: Request, id: &str) -> Result<ApiGatewayV2ht
         Err(_) if length.is_none() => return Err(too_large()),
         Err(error) => {
             let detail = format!("the body did not arrive: {error}");
-            return Err(Problem::new(StatusCode::BAD_REQUEST, "body_incomplete", detail));
+            return Err(Problem::new(Code::BodyIncomplete, detail));
         }
     };
     let mut event = ApiGatewayV2httpRequest::default();

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use edge::limits::MAX_REPORT_ROWS;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shared::totals::Totals;
 use shared::window::{Period, Range, Zone};
 
-use super::{By, MAX_ROWS};
+use super::By;
 use crate::error::QueryError;
 use crate::instant::show_instant;
 
@@ -47,8 +48,8 @@ impl Sums {
             return Ok(());
         }
         self.0.entry(slot).or_default().add(totals)?;
-        if self.0.len() > MAX_ROWS {
-            return Err(QueryError::TooManyRows(MAX_ROWS));
+        if self.0.len() > MAX_REPORT_ROWS {
+            return Err(QueryError::TooManyRows(MAX_REPORT_ROWS));
         }
         Ok(())
     }
