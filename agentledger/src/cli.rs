@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Quarantine(ListArgs),
     /// List corrections that take no effect: of events that have not arrived, or of nothing.
     Corrections(ListArgs),
+    /// List senders that number their submissions, and which of these did not arrive.
+    Completeness(ListArgs),
     /// Set, list and remove budgets.
     Budget(BudgetArgs),
 }

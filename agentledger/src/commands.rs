@@ -1,15 +1,17 @@
 //! The commands that ask a ledger and print its answer.
 
 mod budget;
+mod completeness;
 mod lists;
 mod report;
 
 pub(crate) use budget::budget;
+pub(crate) use completeness::completeness;
 pub(crate) use lists::{alerts, conflicts, corrections, events, quarantine};
 pub(crate) use report::report;
 
 use anyhow::Context;
-use query::{AlertReport, EventReport, SpendReport};
+use query::{AlertReport, CompletenessReport, EventReport, SpendReport};
 use serde::de::DeserializeOwned;
 
 use crate::source::Source;
@@ -56,6 +58,7 @@ macro_rules! paged {
 paged!(SpendReport, rows);
 paged!(EventReport, events);
 paged!(AlertReport, alerts);
+paged!(CompletenessReport, senders);
 
 /// Reads page after page, up to `limit` rows.
 fn read_pages<T: Paged>(

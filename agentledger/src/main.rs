@@ -55,6 +55,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Conflicts(args) => commands::conflicts(&args),
         Command::Quarantine(args) => commands::quarantine(&args),
         Command::Corrections(args) => commands::corrections(&args),
+        Command::Completeness(args) => commands::completeness(&args),
         Command::Budget(args) => commands::budget(&args),
     }
 }

@@ -6,9 +6,10 @@ use aws_lambda_events::kinesis::{KinesisEvent, KinesisEventRecord};
 use shared::clock::Clock;
 use shared::hash::ContentHash;
 use shared::id::{AgentId, PART_EVENTS};
-use shared::ledger::{LedgerError, RecordStore};
+use shared::ledger::{LedgerError, RecordStore, SequenceStore};
 use shared::metrics::{AgentDelta, BatchMetrics, Metrics};
 use shared::rollup::{Additions, ScopeKind};
+use shared::sequence::SequenceMark;
 use shared::totals::Totals;
 use shared::window::WindowKind;
 use shared::wire::{Entry, StreamRecord};
@@ -40,6 +41,8 @@ pub(crate) enum Fate {
 pub(crate) struct Batch {
     /// Stream records that have to come again.
     pub(crate) failed: BTreeSet<usize>,
+    /// The numbers of submissions, by their stream record.
+    pub(crate) marks: BTreeMap<usize, SequenceMark>,
     agents: BTreeMap<AgentId, Totals>,
     pub(crate) duplicates: u64,
     pub(crate) conflicts: u64,
@@ -82,7 +85,7 @@ impl Batch {
     }
 }
 
-impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
+impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
     /// Reads the records; one that cannot be read is put aside, or failed if that does not work either.
     pub(crate) async fn read(&self, event: &KinesisEvent, batch: &mut Batch) -> BTreeMap<u32, Vec<Unit>> {
         let mut lanes: BTreeMap<u32, Vec<Unit>> = BTreeMap::new();
@@ -92,6 +95,9 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
             let reason = match StreamRecord::decode(payload) {
                 Ok(read) => match read.entries.iter().find_map(malformed) {
                     None => {
+                        if let Some(mark) = read.mark {
+                            batch.marks.insert(origin, mark);
+                        }
                         let lane = record.kinesis.partition_key.parse().unwrap_or(0);
                         let units = read.entries.into_iter().map(|entry| Unit {
                             origin,

@@ -5,7 +5,9 @@ use std::collections::{HashMap, VecDeque};
 
 use shared::clock::Clock;
 use shared::id::{AgentId, RecordKey};
-use shared::ledger::{Commit, CommitError, Conflict, LedgerError, RecordStore, RecordWrite, Refusal};
+use shared::ledger::{
+    Commit, CommitError, Conflict, LedgerError, RecordStore, RecordWrite, Refusal, SequenceStore,
+};
 use shared::metrics::Metrics;
 use shared::record::{Content, Record};
 use shared::rollup::{Additions, RollupKey};
@@ -20,7 +22,7 @@ const LOOK: usize = 100;
 /// How often a write is tried again after someone else wrote the same item in between.
 pub(crate) const RACES: usize = 32;
 
-impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
+impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
     /// Commits what a queue holds. What has no fate in the end has failed.
     pub(crate) async fn commit_queue(&self, mut queue: VecDeque<Prepared>, lane: &mut Lane<'_>) {
         let mut look_first = false;

@@ -9,7 +9,7 @@ use shared::clock::Clock;
 use shared::event::Body;
 use shared::hash::ContentHash;
 use shared::id::{AgentId, EventId, EventIndex, OwnId, RecordKey};
-use shared::ledger::{Commit, CommitError, LedgerError, RecordStore, RecordWrite};
+use shared::ledger::{Commit, CommitError, LedgerError, RecordStore, RecordWrite, SequenceStore};
 use shared::metrics::Metrics;
 use shared::record::{Content, Record, RecordData};
 use shared::rollup::Additions;
@@ -30,7 +30,7 @@ pub(crate) struct Correction<'a> {
     pub(crate) own: Option<(&'a OwnId, &'a ContentHash)>,
 }
 
-impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
+impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
     /// Applies one correction, once, whether its target has come or not.
     pub(crate) async fn correct(
         &self,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use shared::clock::Clock;
 use shared::hash::ContentHash;
 use shared::id::{AgentId, EventId, RecordKey};
-use shared::ledger::RecordStore;
+use shared::ledger::{RecordStore, SequenceStore};
 use shared::metrics::Metrics;
 use shared::wire::Entry;
 
@@ -33,7 +33,7 @@ impl Lane<'_> {
     }
 }
 
-impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
+impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
     /// Commits a lane's units.
     pub(crate) async fn commit_lane(
         &self,

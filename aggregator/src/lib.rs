@@ -8,6 +8,7 @@ mod commit;
 mod correct;
 mod lane;
 mod prepare;
+mod sequence;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use aws_lambda_events::kinesis::KinesisEvent;
 use aws_lambda_events::streams::KinesisEventResponse;
 use shared::clock::Clock;
-use shared::ledger::{LedgerError, Quarantined, RecordStore};
+use shared::ledger::{LedgerError, Quarantined, RecordStore, SequenceStore};
 use shared::metrics::Metrics;
 use shared::price::PriceBook;
 
@@ -32,7 +33,7 @@ pub struct Aggregator<L, M, C> {
     book: Arc<PriceBook>,
 }
 
-impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
+impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
     /// A handler over these ports.
     pub fn new(ledger: L, metrics: M, clock: C, book: Arc<PriceBook>) -> Self {
         Self { ledger, metrics, clock, book }
@@ -48,6 +49,7 @@ impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                 for (lane, units) in lanes {
                     self.commit_lane(lane, units, closed_before, &mut batch).await;
                 }
+                self.note_arrived(&mut batch).await;
                 std::mem::take(&mut batch.failed)
             }
             Err(error) => {

@@ -6,7 +6,7 @@ use shared::clock::Clock;
 use shared::event::Body;
 use shared::hash::ContentHash;
 use shared::id::{AgentId, RecordKey};
-use shared::ledger::{LedgerError, RecordStore};
+use shared::ledger::{LedgerError, RecordStore, SequenceStore};
 use shared::metrics::Metrics;
 use shared::record::{Content, Record, RecordData};
 use shared::rollup::Additions;
@@ -32,7 +32,7 @@ impl Prepared {
     }
 }
 
-impl<L: RecordStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
+impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
     /// Prices a unit that is no correction. None if nothing of it is left to commit.
     pub(crate) async fn prepare(
         &self,

@@ -15,10 +15,11 @@ use shared::budget::{Budget, BudgetSpec};
 use shared::id::{AgentId, BudgetName, RecordKey};
 use shared::ledger::{
     AlertQuery, AlertStore, BudgetStore, Commit, CommitError, Conflict, Ledger, LedgerError, Quarantined,
-    RecordQuery, RecordStore, RollupQuery, RollupStore, TakeRow,
+    RecordQuery, RecordStore, RollupQuery, RollupStore, Sender, SequenceStore, TakeRow,
 };
 use shared::record::Record;
 use shared::rollup::RollupKey;
+use shared::sequence::SenderKey;
 use shared::window::{Range, WindowKind};
 
 /// What goes wrong in a process.
@@ -199,6 +200,21 @@ impl<L: Ledger> RollupStore for Faulty<L> {
 
     async fn extent(&self) -> Result<Option<Range>, LedgerError> {
         self.call(self.inner.extent()).await
+    }
+}
+
+impl<L: Ledger> SequenceStore for Faulty<L> {
+    async fn note_arrived(
+        &self,
+        sender: &SenderKey,
+        sequences: &[u64],
+        at: Timestamp,
+    ) -> Result<(), LedgerError> {
+        self.call(self.inner.note_arrived(sender, sequences, at)).await
+    }
+
+    async fn senders(&self, after: Option<&SenderKey>, limit: usize) -> Result<Vec<Sender>, LedgerError> {
+        self.call(self.inner.senders(after, limit)).await
     }
 }
 

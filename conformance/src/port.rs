@@ -5,7 +5,7 @@ use shared::alert::{Alert, AlertState, Delivery, StateKey};
 use shared::budget::{Budget, BudgetSpec, Limit};
 use shared::event::UsageEvent;
 use shared::hash::ContentHash;
-use shared::id::{AgentId, BudgetName, EventId, OwnId, RecordKey, TaskId};
+use shared::id::{AgentId, BudgetName, EventId, OwnId, RecordKey, SenderId, TaskId, TeamId};
 use shared::ledger::{
     AlertQuery, Commit, CommitError, Conflict, Ledger, Quarantined, RecordCursor, RecordQuery, RecordWrite,
     RollupQuery,
@@ -14,6 +14,7 @@ use shared::money::UsdSum;
 use shared::price::PriceBook;
 use shared::record::{Record, RecordData};
 use shared::rollup::{Additions, ScopeKind};
+use shared::sequence::{Run, SenderKey};
 use shared::totals::Totals;
 use shared::usage::{Bucket, Usage};
 use shared::window::{Period, Range, WindowKind, Zone};
@@ -104,6 +105,29 @@ pub async fn commits<L: Ledger>(ledger: &L) -> Checked {
         org(ledger, WindowKind::Day, march()).await?.cost.to_string() == "0.000000000000107",
         "cost is exact",
     )?;
+    Ok(())
+}
+
+/// Numbered submissions: sets, whatever comes again and in whatever order, apart by team and sender.
+pub async fn sequences<L: Ledger>(ledger: &L) -> Checked {
+    let at: Timestamp = "2026-03-07T10:05:00Z".parse()?;
+    let key = |team: Option<&str>, sender: &str| -> Result<SenderKey, Box<dyn std::error::Error>> {
+        Ok(SenderKey { team: team.map(TeamId::parse).transpose()?, sender: SenderId::parse(sender)? })
+    };
+    let (first, second, third) = (key(None, "a/b")?, key(Some("a"), "b")?, key(Some("a"), "c")?);
+    ensure(ledger.senders(None, 9).await?.is_empty(), "there are no senders at first")?;
+    for sequences in [&[4, 1][..], &[2], &[4, 1], &[]] {
+        ledger.note_arrived(&second, sequences, at).await?;
+    }
+    ledger.note_arrived(&first, &[1], at).await?;
+    ledger.note_arrived(&third, &[2], at).await?;
+    let senders = ledger.senders(None, 9).await?;
+    let keys: Vec<_> = senders.iter().map(|sender| sender.key.clone()).collect();
+    ensure(keys == [first.clone(), second, third], "senders are listed by team and name")?;
+    let arrived = senders.get(1).map(|sender| sender.arrived.clone()).unwrap_or_default();
+    ensure(arrived.gaps() == [Run { from: 3, to: 3 }], "what did not arrive is a gap")?;
+    ensure((arrived.count(), arrived.latest()) == (3, Some(at)), "what arrived again counts once")?;
+    ensure(ledger.senders(Some(&first), 1).await? == senders[1..2], "a list goes on after a sender")?;
     Ok(())
 }
 

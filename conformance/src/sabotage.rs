@@ -7,10 +7,11 @@ use shared::budget::{Budget, BudgetSpec};
 use shared::id::{AgentId, BudgetName, RecordKey};
 use shared::ledger::{
     AlertQuery, AlertStore, BudgetStore, Commit, CommitError, Conflict, Ledger, LedgerError, Quarantined,
-    RecordQuery, RecordStore, RollupQuery, RollupStore, TakeRow,
+    RecordQuery, RecordStore, RollupQuery, RollupStore, Sender, SequenceStore, TakeRow,
 };
 use shared::record::Record;
 use shared::rollup::Additions;
+use shared::sequence::SenderKey;
 use shared::window::Range;
 
 /// A guard of the protocol.
@@ -131,6 +132,21 @@ impl<L: Ledger> RollupStore for Sabotaged<L> {
 
     async fn extent(&self) -> Result<Option<Range>, LedgerError> {
         self.inner.extent().await
+    }
+}
+
+impl<L: Ledger> SequenceStore for Sabotaged<L> {
+    async fn note_arrived(
+        &self,
+        sender: &SenderKey,
+        sequences: &[u64],
+        at: Timestamp,
+    ) -> Result<(), LedgerError> {
+        self.inner.note_arrived(sender, sequences, at).await
+    }
+
+    async fn senders(&self, after: Option<&SenderKey>, limit: usize) -> Result<Vec<Sender>, LedgerError> {
+        self.inner.senders(after, limit).await
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use edge::Fault;
+use edge::limits::MAX_FAULTS;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 use shared::event::{MAX_AHEAD, MAX_TAG_VALUE, MAX_TAGS, Outcome, TaskResult};
@@ -10,19 +11,21 @@ use shared::id::{EventId, IdError, ProviderId};
 use shared::money::Usd;
 use shared::usage::{Bucket, MAX_COUNT, Usage};
 
-use crate::problem::{MAX_FAULTS, cut};
+use crate::problem::cut;
 
 /// Reads the fields of one event and collects what is wrong with them.
 pub(crate) struct Fields<'a> {
     object: &'a Map<String, Value>,
     index: usize,
+    /// What stands before the name of a field where the sender would look for it.
+    prefix: &'static str,
     known: usize,
     pub(crate) faults: Vec<Fault>,
 }
 
 impl<'a> Fields<'a> {
-    pub(crate) fn new(object: &'a Map<String, Value>, index: usize) -> Self {
-        Self { object, index, known: 0, faults: Vec::new() }
+    pub(crate) fn new(object: &'a Map<String, Value>, index: usize, prefix: &'static str) -> Self {
+        Self { object, index, prefix, known: 0, faults: Vec::new() }
     }
 
     /// Top-level fields that nobody asked for.
@@ -35,7 +38,13 @@ impl<'a> Fields<'a> {
         if self.faults.len() > MAX_FAULTS {
             return;
         }
-        self.faults.push(Fault::of_event(self.index, field, reason));
+        self.faults.push(self.fault_of(field, reason));
+    }
+
+    /// The fault of a field, for the caller to add if it matters.
+    pub(crate) fn fault_of(&self, field: &str, reason: impl Into<String>) -> Fault {
+        let prefix = if field == "event" { "" } else { self.prefix };
+        Fault::of_event(self.index, &format!("{prefix}{field}"), reason)
     }
 
     /// A field that is there and not null.
@@ -45,7 +54,7 @@ impl<'a> Fields<'a> {
         (!value.is_null()).then_some(value)
     }
 
-    fn text(&mut self, field: &str) -> Option<&'a str> {
+    pub(crate) fn text(&mut self, field: &str) -> Option<&'a str> {
         let value = self.take(field)?;
         if value.as_str().is_none() {
             self.fault(field, format!("is {}, not a string", kind(value)));
@@ -76,7 +85,7 @@ impl<'a> Fields<'a> {
         }
         if time < closed_before {
             let reason = format!("is before {closed_before}; that period is closed");
-            self.faults.push(Fault { closed: true, ..Fault::of_event(self.index, "time", reason) });
+            self.faults.push(Fault { closed: true, ..self.fault_of("time", reason) });
             return None;
         }
         Some(time)

@@ -1,20 +1,26 @@
-//! HTTP in, HTTP out: `POST /v1/usage` as API Gateway delivers it (payload format 2.0).
+//! HTTP in, HTTP out: `POST /v1/usage` as API Gateway delivers it.
 
 use std::sync::atomic::Ordering;
 
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
-use edge::{Problem, read_body};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use edge::{Code, GatewayRequest, GatewayResponse, Problem, answer_gateway, read_body};
+use http::{HeaderValue, Method};
 use serde::Serialize;
 use shared::clock::Clock;
 use shared::id::EventId;
 use shared::stream::EventStream;
 use uuid::Uuid;
 
+use crate::content_type::Form;
 use crate::problem::internal;
 use crate::{Ingest, parse, seal};
 
 impl<S: EventStream, C: Clock> Ingest<S, C> {
+    /// Answers one request in either payload format of API Gateway.
+    pub async fn handle_gateway(&self, request: GatewayRequest) -> GatewayResponse {
+        answer_gateway(request, |request| self.handle(request)).await
+    }
+
     /// Answers one request. 200 is a receipt: every event of it is durable.
     pub async fn handle(&self, request: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
         let request_id =
@@ -33,7 +39,7 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
             }
             Err(problem) => {
                 self.rejected.fetch_add(1, Ordering::Relaxed);
-                tracing::debug!(request_id, code = problem.code, status = %problem.status, "no receipt");
+                tracing::debug!(request_id, code = %problem.code, "no receipt");
                 problem.response(Some(&request_id))
             }
         }
@@ -47,14 +53,14 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
         if request.request_context.http.method != Method::POST {
             return Err(Problem::method_not_allowed("POST", "usage is sent by POST"));
         }
-        accepted_type(&request.headers)?;
-        let body = read_body(request.body, request.is_base64_encoded)?;
+        let form = Form::of(&request.headers)?;
+        let body = read_body(request.body, request.is_base64_encoded, &request.headers)?;
         if body.is_empty() {
             let detail = "the body is empty; send one event, or {\"events\": […]}";
-            return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_json", detail));
+            return Err(Problem::new(Code::InvalidJson, detail));
         }
         let now = self.clock.now();
-        let submission = parse::submission(&request.headers, &body, now, self.closed_before.get())?;
+        let submission = parse::submission(&request.headers, form, &body, now, self.closed_before.get())?;
         let (accepted, ignored) = (submission.drafts.len(), submission.ignored);
         let key = submission.key.clone();
         let sealed = seal::seal(submission).map_err(|e| internal("the submission", &e))?;
@@ -80,19 +86,4 @@ struct Receipt {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
 fn is_zero(n: &usize) -> bool {
     *n == 0
-}
-
-/// A missing content type, and curl's default form type, are read as JSON.
-fn accepted_type(headers: &HeaderMap) -> Result<(), Problem> {
-    let Some(value) = headers.get(http::header::CONTENT_TYPE) else { return Ok(()) };
-    let text = value.to_str().unwrap_or_default();
-    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match essence.as_str() {
-        "application/json" | "application/x-www-form-urlencoded" | "" => Ok(()),
-        other if other.starts_with("application/") && other.ends_with("+json") => Ok(()),
-        _ => {
-            let detail = "the body has to be application/json";
-            Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
-        }
-    }
 }

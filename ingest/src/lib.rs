@@ -3,12 +3,16 @@
 //! A submission is validated as a whole, given its identity, packed and put; a receipt is returned only after
 //! the stream acknowledged all of it.
 
+mod cloudevents;
+mod content_type;
 mod fields;
 mod handler;
+mod json;
 mod parse;
 mod problem;
 mod put;
 mod seal;
+mod sequence;
 #[cfg(test)]
 mod tests;
 
@@ -18,9 +22,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use shared::clock::Clock;
 use shared::stream::EventStream;
-
-/// The most events of one submission.
-pub const MAX_EVENTS: usize = 500;
 
 /// How ingest puts.
 #[derive(Clone, Copy, Debug)]

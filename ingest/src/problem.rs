@@ -1,10 +1,7 @@
 //! What is wrong with a submission, as one problem that names each bad event.
 
-use edge::{Fault, Problem};
-use http::StatusCode;
-
-/// The most faults that one answer names.
-pub(crate) const MAX_FAULTS: usize = 20;
+use edge::limits::MAX_FAULTS;
+use edge::{Code, Fault, Problem};
 
 /// What is echoed of a name from outside.
 pub(crate) fn cut(name: &str) -> String {
@@ -24,11 +21,11 @@ pub(crate) fn invalid(mut faults: Vec<Fault>) -> Problem {
     let closed = !faults.is_empty() && faults.iter().all(|fault| fault.closed);
     faults.truncate(MAX_FAULTS);
     let detail = if more > 0 { format!("{detail}; {more} further faults are not listed") } else { detail };
-    let code = if closed { "closed_period" } else { "invalid_event" };
-    Problem { faults, ..Problem::new(StatusCode::BAD_REQUEST, code, detail) }
+    let code = if closed { Code::ClosedPeriod } else { Code::InvalidEvent };
+    Problem { faults, ..Problem::new(code, detail) }
 }
 
 /// A failure that is ours.
 pub(crate) fn internal(what: &str, error: &serde_json::Error) -> Problem {
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", format!("{what} cannot be encoded: {error}"))
+    Problem::new(Code::Internal, format!("{what} cannot be encoded: {error}"))
 }

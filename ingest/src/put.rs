@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use edge::Problem;
-use http::StatusCode;
+use edge::{Code, Problem};
 use shared::clock::Clock;
 use shared::hash::ContentHash;
 use shared::id::EventId;
+use shared::sequence::SequenceMark;
 use shared::stream::{EventStream, PutError, PutRecord};
 use shared::wire::{Entry, StreamRecord};
 
@@ -17,18 +17,50 @@ use crate::seal::Sealed;
 /// Records are kept near this size, so that a consumer's batch can be split evenly.
 const TARGET_BYTES: usize = 256 << 10;
 
+/// What a record takes besides its entries, at most: its time, and a submission's number with two names.
+const HEAD_BYTES: usize = 512;
+
 /// A stream record and the events in it.
 struct Outgoing {
     record: PutRecord,
     indexes: Vec<usize>,
 }
 
+/// Why records are not known to be durable.
+enum Failure {
+    /// The stream will never take one of them.
+    Refused(String),
+    /// The stream did not take them in time.
+    Unavailable(String),
+}
+
 impl<S: EventStream, C: Clock> Ingest<S, C> {
     /// Makes a submission durable, or says which events are not known to be.
     pub(crate) async fn put(&self, sealed: Sealed, lane_of: &str) -> Result<Vec<EventId>, Problem> {
-        let mut waiting =
-            self.pack(sealed.entries, lane_of).map_err(|e| internal("the stream record", &e))?;
+        let Sealed { ids, entries, mark } = sealed;
+        let is_marked = mark.is_some();
+        let mut first = self.pack(entries, mark, lane_of).map_err(|e| internal("the stream record", &e))?;
+        // The number of a submission says that all of it is durable, so it is put after the rest of it.
+        let marked = if is_marked && first.len() > 1 { first.pop() } else { None };
         let give_up = tokio::time::Instant::now() + self.config.deadline;
+        if let Err((mut waiting, failure)) = self.deliver(first, give_up).await {
+            waiting.extend(marked);
+            return Err(without_receipt(&waiting, &ids, failure));
+        }
+        if let Some(marked) = marked
+            && let Err((waiting, failure)) = self.deliver(vec![marked], give_up).await
+        {
+            return Err(without_receipt(&waiting, &ids, failure));
+        }
+        Ok(ids)
+    }
+
+    /// Puts records until all are acknowledged; else answers those that are not known to be, and why.
+    async fn deliver(
+        &self,
+        mut waiting: Vec<Outgoing>,
+        give_up: tokio::time::Instant,
+    ) -> Result<(), (Vec<Outgoing>, Failure)> {
         let mut pause = self.config.backoff;
         let (mut last, mut refused) = (String::new(), None);
         for attempt in 0..=self.config.attempts {
@@ -61,24 +93,21 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
                 }
             }
             if failed.is_empty() {
-                return Ok(sealed.ids);
+                return Ok(());
             }
             waiting = failed;
-            if refused.is_some() {
+            if let Some(reason) = refused.take() {
                 // Trying again cannot help this record.
-                break;
+                return Err((waiting, Failure::Refused(reason)));
             }
         }
-        let (status, code, reason) = match refused {
-            Some(reason) => (StatusCode::INTERNAL_SERVER_ERROR, "stream_refused", reason),
-            None => (StatusCode::SERVICE_UNAVAILABLE, "stream_unavailable", last),
-        };
-        Err(without_receipt(status, code, &waiting, &sealed.ids, &reason))
+        Err((waiting, Failure::Unavailable(last)))
     }
 
     fn pack(
         &self,
         entries: Vec<(Entry, Vec<usize>)>,
+        mark: Option<SequenceMark>,
         lane_of: &str,
     ) -> Result<Vec<Outgoing>, serde_json::Error> {
         let lane = lane(lane_of, self.config.lanes);
@@ -86,10 +115,10 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
         let target = self.stream.max_record_bytes().min(TARGET_BYTES);
         let mut outgoing = Vec::new();
         let mut open: (Vec<Entry>, Vec<usize>, usize) = (Vec::new(), Vec::new(), 0);
-        let mut close = |open: &mut (Vec<Entry>, Vec<usize>, usize)| -> Result<(), serde_json::Error> {
+        let mut close = |open: &mut (Vec<Entry>, Vec<usize>, usize), mark| -> Result<(), serde_json::Error> {
             let (entries, indexes, _) = std::mem::take(open);
             if !entries.is_empty() {
-                let data = StreamRecord::new(received, entries).encode()?.into();
+                let data = StreamRecord { mark, ..StreamRecord::new(received, entries) }.encode()?.into();
                 let record = PutRecord { partition_key: lane.to_string(), data };
                 outgoing.push(Outgoing { record, indexes });
             }
@@ -99,14 +128,14 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
         for (entry, indexes) in entries {
             // One entry needs no measuring: a part is below the target by the bounds on its events.
             let bytes = if single { 0 } else { serde_json::to_vec(&entry)?.len() + 1 };
-            if open.2 + bytes + 128 > target {
-                close(&mut open)?;
+            if open.2 + bytes + HEAD_BYTES > target {
+                close(&mut open, None)?;
             }
             open.0.push(entry);
             open.1.extend(indexes);
             open.2 += bytes;
         }
-        close(&mut open)?;
+        close(&mut open, mark)?;
         Ok(outgoing)
     }
 }
@@ -118,13 +147,11 @@ fn lane(of: &str, lanes: u32) -> u32 {
     number.unwrap_or(0) % lanes.max(1)
 }
 
-fn without_receipt(
-    status: StatusCode,
-    code: &'static str,
-    waiting: &[Outgoing],
-    ids: &[EventId],
-    reason: &str,
-) -> Problem {
+fn without_receipt(waiting: &[Outgoing], ids: &[EventId], failure: Failure) -> Problem {
+    let (code, reason) = match failure {
+        Failure::Refused(reason) => (Code::StreamRefused, reason),
+        Failure::Unavailable(reason) => (Code::StreamUnavailable, reason),
+    };
     let mut again: Vec<usize> = waiting.iter().flat_map(|out| out.indexes.iter().copied()).collect();
     again.sort_unstable();
     let stored: Vec<String> = ids
@@ -138,7 +165,7 @@ fn without_receipt(
         again.len(),
         ids.len()
     );
-    let mut problem = Problem::new(status, code, detail);
+    let mut problem = Problem::new(code, detail);
     problem.extra.insert("send_again".to_owned(), again.into());
     problem.extra.insert("stored".to_owned(), stored.into());
     problem

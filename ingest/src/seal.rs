@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use shared::event::{Body, TaskOutcome, UsageEvent, part_hash};
 use shared::id::{AgentId, EventId, EventIndex, OwnId, PART_EVENTS};
+use shared::sequence::SequenceMark;
 use shared::wire::{Entry, Part, Single};
 use uuid::Uuid;
 
@@ -15,6 +16,7 @@ pub(crate) struct Sealed {
     pub(crate) ids: Vec<EventId>,
     /// Entries, each with the indexes of the events in it.
     pub(crate) entries: Vec<(Entry, Vec<usize>)>,
+    pub(crate) mark: Option<SequenceMark>,
 }
 
 #[derive(Default)]
@@ -61,7 +63,7 @@ pub(crate) fn seal(submission: Submission) -> Result<Sealed, serde_json::Error> 
             entries.push((Entry::Part(part), indexes));
         }
     }
-    Ok(Sealed { ids, entries })
+    Ok(Sealed { ids, entries, mark: submission.mark })
 }
 
 /// An id for an event that came without one and without a key.

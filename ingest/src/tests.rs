@@ -1,5 +1,8 @@
 //! The handler over a stream that is told what to answer.
 
+mod formats;
+mod numbered;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -253,7 +256,7 @@ async fn what_is_no_submission_says_what_would_be() {
     }
     let many = vec![json!({"usage": {"input": 1}}); 501];
     let (status, problem) = world.post(&agent, &json!({"events": many})).await;
-    assert_eq!((status, problem["code"].as_str().unwrap()), (413, "event_count"));
+    assert_eq!((status, problem["code"].as_str().unwrap()), (413, "too_many_events"));
     let (status, _) = world.post(&[agent[0], ("content-type", "text/csv")], &json!({})).await;
     assert_eq!(status, 415);
     let twice = [agent[0], ("x-agent-id", "b")];

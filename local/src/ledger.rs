@@ -16,6 +16,7 @@ mod feed;
 mod records;
 mod rollups;
 mod schema;
+mod sequences;
 
 pub use feed::Change;
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
-use edge::Problem;
-use http::Method;
+use edge::limits::{Limit, LimitReport, MAX_AGENTS_ASKED};
+use edge::{Code, Problem};
+use http::{Method, StatusCode};
 use serde::Serialize;
 use shared::alert::Delivery;
 use shared::clock::Clock;
@@ -26,24 +27,38 @@ use crate::spend::{By, SpendRequest, spend};
 pub struct Query<L, C> {
     ledger: Arc<L>,
     clock: C,
+    host_limits: Vec<Limit>,
 }
 
 impl<L, C: Clone> Clone for Query<L, C> {
     fn clone(&self) -> Self {
-        Self { ledger: Arc::clone(&self.ledger), clock: self.clock.clone() }
+        Self {
+            ledger: Arc::clone(&self.ledger),
+            clock: self.clock.clone(),
+            host_limits: self.host_limits.clone(),
+        }
     }
 }
 
 impl<L: Ledger, C: Clock> Query<L, C> {
     /// Reads from `ledger`.
     pub fn new(ledger: Arc<L>, clock: C) -> Self {
-        Self { ledger, clock }
+        Self { ledger, clock, host_limits: Vec::new() }
+    }
+
+    /// With limits that this host has beside the common ones, for `GET /v1/limits`.
+    #[must_use]
+    pub fn with_host_limits(self, host_limits: Vec<Limit>) -> Self {
+        Self { host_limits, ..self }
     }
 
     /// Answers a request; a path that is not known is a 404.
     pub async fn handle(&self, request: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
         let path = request.raw_path.as_deref().unwrap_or_default();
         let id = request.request_context.request_id.as_deref();
+        if let Some(code) = path.strip_prefix(edge::PAGES) {
+            return error_page(code, &request);
+        }
         let known = ROUTES.contains(&path);
         if known && request.request_context.http.method != Method::GET {
             return Problem::method_not_allowed("GET", format!("{path} is read with GET")).response(id);
@@ -56,6 +71,8 @@ impl<L: Ledger, C: Clock> Query<L, C> {
             "/v1/quarantine" => self.quarantine(&request).await,
             "/v1/corrections" => self.corrections(&request).await,
             "/v1/budgets" => self.budgets(&request).await,
+            "/v1/completeness" => self.completeness(&request).await,
+            "/v1/limits" => self.limits(&request),
             _ => {
                 let detail = format!("there is no {path}; reports are at {}", ROUTES.join(", "));
                 return Problem::not_found(detail).response(id);
@@ -65,7 +82,7 @@ impl<L: Ledger, C: Clock> Query<L, C> {
             Ok(body) => edge::json(body),
             Err(error) => {
                 let problem = error.problem();
-                if problem.status.is_server_error() {
+                if problem.code.status().is_server_error() {
                     tracing::error!(%error, path, "a report failed");
                 }
                 problem.response(id)
@@ -147,13 +164,25 @@ impl<L: Ledger, C: Clock> Query<L, C> {
         json(&lists::awaited(&*self.ledger, limit).await?)
     }
 
+    async fn completeness(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
+        let params = Params::read(request, &["limit", "next"])?;
+        let limit = params.limit(page::DEFAULT_LIMIT)?;
+        json(&lists::completeness(&*self.ledger, limit, params.one("next")?).await?)
+    }
+
+    fn limits(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
+        Params::read(request, &[])?;
+        let limits = edge::limits::common().into_iter().chain(self.host_limits.iter().cloned()).collect();
+        json(&LimitReport { limits, next: None })
+    }
+
     async fn budgets(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
         Params::read(request, &[])?;
         json(&lists::budgets(&*self.ledger).await?)
     }
 }
 
-const ROUTES: [&str; 7] = [
+const ROUTES: [&str; 9] = [
     "/v1/spend",
     "/v1/events",
     "/v1/alerts",
@@ -161,16 +190,27 @@ const ROUTES: [&str; 7] = [
     "/v1/quarantine",
     "/v1/corrections",
     "/v1/budgets",
+    "/v1/completeness",
+    "/v1/limits",
 ];
 
-/// The most agents of one question: each is a read of its own.
-const MAX_AGENTS: usize = 100;
+/// What an error code means, from the answer's `help`.
+fn error_page(code: &str, request: &ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
+    let id = request.request_context.request_id.as_deref();
+    if request.request_context.http.method != Method::GET {
+        return Problem::method_not_allowed("GET", "a page is read with GET").response(id);
+    }
+    match Code::from_name(code) {
+        Some(code) => edge::answer(StatusCode::OK, "text/markdown; charset=utf-8", code.page().to_owned()),
+        None => Problem::not_found(format!("there is no error code {code:?}")).response(id),
+    }
+}
 
 fn filter(params: &Params) -> Result<Filter, QueryError> {
     let agent = |text| AgentId::parse(text).map_err(|e| QueryError::parameter("agent", e.to_string()));
     let agents = params.all("agent").map(agent).collect::<Result<Vec<_>, _>>()?;
-    if agents.len() > MAX_AGENTS {
-        return Err(QueryError::parameter("agent", format!("is given more than {MAX_AGENTS} times")));
+    if agents.len() > MAX_AGENTS_ASKED {
+        return Err(QueryError::parameter("agent", format!("is given more than {MAX_AGENTS_ASKED} times")));
     }
     Ok(Filter {
         agents,

@@ -1,12 +1,16 @@
 //! Lists that the ledger keeps as they are: alerts, budgets, conflicts, what was put aside, and
 //! corrections that take no effect.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shared::alert::{Alert, Delivery};
 use shared::budget::Budget;
-use shared::id::{AgentId, BudgetName, EventId};
-use shared::ledger::{AlertQuery, AlertStore, BudgetStore, Conflict, Quarantined, RecordStore};
+use shared::id::{AgentId, BudgetName, EventId, SenderId, TeamId};
+use shared::ledger::{
+    AlertQuery, AlertStore, BudgetStore, Conflict, Quarantined, RecordStore, Sender, SequenceStore,
+};
 use shared::record::Content;
+use shared::sequence::{Run, SenderKey};
 
 use crate::error::QueryError;
 use crate::events::SentCorrection;
@@ -78,6 +82,71 @@ pub struct BudgetReport {
     pub budgets: Vec<Budget>,
     /// None: there is one page.
     pub next: Option<String>,
+}
+
+/// Numbered submissions by sender.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompletenessReport {
+    /// By team and name.
+    pub senders: Vec<SenderLine>,
+    /// Continues the list; none on the last page.
+    pub next: Option<String>,
+}
+
+/// What arrived of one sender.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SenderLine {
+    /// As the sender names itself.
+    pub sender: SenderId,
+    /// The team of its token; none without authentication.
+    pub team: Option<TeamId>,
+    /// How many submissions arrived.
+    pub arrived: u64,
+    /// The lowest number that arrived.
+    pub first: Option<u64>,
+    /// The highest.
+    pub last: Option<u64>,
+    /// How many did not arrive, between 1 and the highest.
+    pub missing: u64,
+    /// Which, oldest first.
+    pub gaps: Vec<Run>,
+    /// How many of the missing are too old to be listed.
+    pub unlisted: u64,
+    /// When a new number last arrived.
+    pub latest: Option<Timestamp>,
+}
+
+impl From<Sender> for SenderLine {
+    fn from(Sender { key, arrived }: Sender) -> Self {
+        Self {
+            sender: key.sender,
+            team: key.team,
+            arrived: arrived.count(),
+            first: arrived.first(),
+            last: arrived.last(),
+            missing: arrived.missing(),
+            gaps: arrived.gaps(),
+            unlisted: arrived.given_up(),
+            latest: arrived.latest(),
+        }
+    }
+}
+
+pub(crate) async fn completeness<L: SequenceStore>(
+    ledger: &L,
+    limit: usize,
+    next: Option<&str>,
+) -> Result<CompletenessReport, QueryError> {
+    let question = page::question(&"completeness");
+    let after: Option<SenderKey> = next.map(|token| page::read(&question, token)).transpose()?;
+    // One more than asked for tells whether there is a next page.
+    let mut senders = ledger.senders(after.as_ref(), limit.saturating_add(1)).await?;
+    let mut next = None;
+    if senders.len() > limit {
+        senders.truncate(limit);
+        next = senders.last().and_then(|last| page::write(&question, &last.key));
+    }
+    Ok(CompletenessReport { senders: senders.into_iter().map(SenderLine::from).collect(), next })
 }
 
 pub(crate) async fn alerts<L: AlertStore>(

@@ -140,6 +140,10 @@ id_type!(
     SealKey, MAX_ID_LEN, false
 );
 id_type!(
+    /// Who numbers its submissions.
+    SenderId, MAX_ID_LEN, true
+);
+id_type!(
     /// A budget's name.
     BudgetName, 64, false
 );

@@ -14,6 +14,7 @@ use crate::hash::ContentHash;
 use crate::id::{AgentId, BudgetName, RecordKey};
 use crate::record::Record;
 use crate::rollup::{Additions, Parts, Scope, ScopeKind};
+use crate::sequence::{Arrived, SenderKey};
 use crate::totals::Overflow;
 use crate::window::{Range, WindowKind};
 
@@ -245,6 +246,33 @@ pub trait RollupStore: Send + Sync {
     fn extent(&self) -> impl Future<Output = Result<Option<Range>, LedgerError>> + Send;
 }
 
+/// One sender's numbered submissions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// Who.
+    pub key: SenderKey,
+    /// What arrived of it.
+    pub arrived: Arrived,
+}
+
+/// Numbered submissions, and so what is missing of them.
+pub trait SequenceStore: Send + Sync {
+    /// Notes that submissions arrived. Noting one again changes nothing.
+    fn note_arrived(
+        &self,
+        sender: &SenderKey,
+        sequences: &[u64],
+        at: Timestamp,
+    ) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    /// Lists senders by team and name, from the one after `after`.
+    fn senders(
+        &self,
+        after: Option<&SenderKey>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Sender>, LedgerError>> + Send;
+}
+
 /// Budgets (A5).
 pub trait BudgetStore: Send + Sync {
     /// All budgets, by name.
@@ -312,9 +340,9 @@ pub trait AlertStore: Send + Sync {
 }
 
 /// The whole port.
-pub trait Ledger: RecordStore + RollupStore + BudgetStore + AlertStore {}
+pub trait Ledger: RecordStore + RollupStore + SequenceStore + BudgetStore + AlertStore {}
 
-impl<L: RecordStore + RollupStore + BudgetStore + AlertStore> Ledger for L {}
+impl<L: RecordStore + RollupStore + SequenceStore + BudgetStore + AlertStore> Ledger for L {}
 
 /// A shared ledger is a ledger.
 macro_rules! forward {
@@ -348,6 +376,11 @@ forward!(RecordStore {
 forward!(RollupStore {
     fn rollups(&self, queries: &[RollupQuery], take: TakeRow<'_>) -> Result<(), LedgerError>;
     fn extent(&self) -> Result<Option<Range>, LedgerError>;
+});
+
+forward!(SequenceStore {
+    fn note_arrived(&self, sender: &SenderKey, sequences: &[u64], at: Timestamp) -> Result<(), LedgerError>;
+    fn senders(&self, after: Option<&SenderKey>, limit: usize) -> Result<Vec<Sender>, LedgerError>;
 });
 
 forward!(BudgetStore {

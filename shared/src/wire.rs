@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{Body, TaskOutcome, UsageEvent};
 use crate::hash::ContentHash;
 use crate::id::{AgentId, OwnId, RecordKey, SealKey};
+use crate::sequence::SequenceMark;
 
 /// The version written.
 pub const VERSION: u32 = 1;
@@ -20,6 +21,9 @@ pub struct StreamRecord {
     pub v: u32,
     /// When ingest accepted it.
     pub received: Timestamp,
+    /// The submission's number, in its last record: whoever sees it knows that the others are durable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<SequenceMark>,
     /// The units of de-duplication in it.
     pub entries: Vec<Entry>,
 }
@@ -111,7 +115,7 @@ pub enum WireError {
 impl StreamRecord {
     /// A record of the version written.
     pub fn new(received: Timestamp, entries: Vec<Entry>) -> Self {
-        Self { v: VERSION, received, entries }
+        Self { v: VERSION, received, mark: None, entries }
     }
 
     /// The bytes that go into the stream.

@@ -22,6 +22,7 @@ use shared::id::{EventId, OwnId};
 use shared::ledger::{Conflict, Quarantined};
 use shared::price::PriceBook;
 use shared::record::{Content, RecordData};
+use shared::sequence::{Arrived, SenderKey, SequenceMark};
 use shared::totals::Totals;
 use shared::usage::{Bucket, Usage};
 use shared::window::Range;
@@ -184,6 +185,12 @@ fn the_stream_record() {
     frozen("stream-record-v1.json", &stream_record());
     let bytes = stream_record().encode().unwrap();
     assert_eq!(StreamRecord::decode(&bytes).unwrap(), stream_record());
+    let sender = SenderKey {
+        team: Some("growth".to_owned().try_into().unwrap()),
+        sender: "proxy-1".to_owned().try_into().unwrap(),
+    };
+    let mark = Some(SequenceMark { sender, sequence: 7 });
+    frozen("stream-record-v1-numbered.json", &StreamRecord { mark, ..stream_record() });
 }
 
 #[test]
@@ -235,4 +242,9 @@ fn what_the_ledger_holds() {
             at: seen,
         },
     );
+    let mut arrived = Arrived::default();
+    for sequence in [1, 2, 5] {
+        arrived.add(sequence, seen);
+    }
+    frozen("arrived.json", &arrived);
 }

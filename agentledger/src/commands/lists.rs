@@ -178,6 +178,6 @@ fn list(path: &str, args: &ListArgs) -> anyhow::Result<String> {
     Source::open(&args.ledger)?.get(path, &[("limit", args.limit.to_string())])
 }
 
-fn more(next: Option<&String>) -> Option<String> {
+pub(super) fn more(next: Option<&String>) -> Option<String> {
     next.map(|_| "there are more: raise --limit, or narrow the question".to_owned())
 }

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 /// The schema written; a ledger of a newer one is refused.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -57,6 +57,17 @@ CREATE TABLE change (seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL,
 CREATE TABLE checkpoint (source TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
+/// What each version added to the one before, from version 2 on.
+const ADDED: [&str; 1] = [SENDERS];
+
+/// Numbered submissions. team: empty where there is none.
+const SENDERS: &str = "
+CREATE TABLE sender (
+    team TEXT NOT NULL, sender TEXT NOT NULL, data TEXT NOT NULL,
+    PRIMARY KEY (team, sender)
+) WITHOUT ROWID;
+";
+
 /// Makes or checks the tables; answers the schema found.
 pub(super) fn prepare(db: &Connection) -> rusqlite::Result<i64> {
     db.busy_timeout(std::time::Duration::from_secs(5))?;
@@ -67,11 +78,15 @@ pub(super) fn prepare(db: &Connection) -> rusqlite::Result<i64> {
     db.pragma_update(None, "cache_size", -16_384)?;
     db.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if found == 0 {
-        db.execute_batch(&format!("BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"))?;
-        return Ok(VERSION);
+    if found >= VERSION {
+        return Ok(found);
     }
-    Ok(found)
+    // All of it or nothing: a process that ends in the middle leaves the version that it found.
+    let first = if found == 0 { TABLES } else { "" };
+    let added: String =
+        (2..).zip(ADDED).filter(|(version, _)| *version > found).map(|(_, sql)| sql).collect();
+    db.execute_batch(&format!("BEGIN IMMEDIATE; {first} {added} PRAGMA user_version = {VERSION}; COMMIT;"))?;
+    Ok(VERSION)
 }
 
 /// Sets a reader up.
@@ -79,4 +94,31 @@ pub(super) fn prepare_reader(db: &Connection) -> rusqlite::Result<()> {
     db.busy_timeout(std::time::Duration::from_secs(5))?;
     db.pragma_update(None, "cache_size", -4_096)?;
     db.pragma_update(None, "query_only", true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn objects(db: &Connection) -> Vec<(String, Option<String>)> {
+        let mut select = db.prepare("SELECT name, sql FROM sqlite_master ORDER BY name").unwrap();
+        let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn a_ledger_of_an_older_version_becomes_what_a_new_one_is() {
+        let new = Connection::open_in_memory().unwrap();
+        assert_eq!(prepare(&new).unwrap(), VERSION);
+        for version in 1..=VERSION {
+            let old = Connection::open_in_memory().unwrap();
+            let added: String = ADDED.iter().take(usize::try_from(version - 1).unwrap()).copied().collect();
+            old.execute_batch(&format!("{TABLES} {added} PRAGMA user_version = {version};")).unwrap();
+            old.execute("INSERT INTO meta (key, value) VALUES ('kept', 'yes')", []).unwrap();
+            assert_eq!(prepare(&old).unwrap(), VERSION, "from version {version}");
+            assert_eq!(objects(&old), objects(&new), "from version {version}");
+            let kept: String = old.query_row("SELECT value FROM meta", [], |row| row.get(0)).unwrap();
+            assert_eq!(kept, "yes");
+        }
+    }
 }

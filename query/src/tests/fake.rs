@@ -9,10 +9,11 @@ use shared::budget::{Budget, BudgetSpec};
 use shared::id::{AgentId, BudgetName, RecordKey};
 use shared::ledger::{
     AlertQuery, AlertStore, BudgetStore, Commit, CommitError, Conflict, LedgerError, Quarantined,
-    RecordQuery, RecordStore, RollupQuery, RollupRow, RollupStore, TakeRow,
+    RecordQuery, RecordStore, RollupQuery, RollupRow, RollupStore, Sender, SequenceStore, TakeRow,
 };
 use shared::record::Record;
 use shared::rollup::{Additions, ScopeKind};
+use shared::sequence::SenderKey;
 use shared::window::{Range, WindowKind};
 
 #[derive(Debug, Default)]
@@ -22,6 +23,7 @@ pub(crate) struct Fake {
     pub(crate) alerts: Vec<Alert>,
     pub(crate) budgets: Vec<Budget>,
     pub(crate) conflicts: Vec<Conflict>,
+    pub(crate) senders: Vec<Sender>,
 }
 
 impl Fake {
@@ -132,6 +134,17 @@ impl Fake {
             .collect();
         rows.sort_by(|a, b| (a.start, &a.scope).cmp(&(b.start, &b.scope)));
         rows
+    }
+}
+
+impl SequenceStore for Fake {
+    async fn note_arrived(&self, _: &SenderKey, _: &[u64], _: Timestamp) -> Result<(), LedgerError> {
+        unused()
+    }
+
+    async fn senders(&self, after: Option<&SenderKey>, limit: usize) -> Result<Vec<Sender>, LedgerError> {
+        let later = self.senders.iter().filter(|sender| after.is_none_or(|after| sender.key > *after));
+        Ok(later.take(limit).cloned().collect())
     }
 }
 
