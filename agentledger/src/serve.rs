@@ -91,6 +91,8 @@ pub(crate) struct Routes {
     pub(crate) admin: Handler,
     /// `GET /healthz`, as JSON.
     pub(crate) health: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Told of each submission that is refused before its handler sees it.
+    pub(crate) refused: Arc<dyn Fn() + Send + Sync>,
 }
 
 /// Resolves `--listen`, which must stay on this machine: there is no authentication.
@@ -146,7 +148,11 @@ pub(crate) async fn serve(
 
 async fn answer(routes: &Routes, request: Request) -> Response {
     let id = uuid::Uuid::now_v7().to_string();
+    let is_last = guard::is_last(request.headers());
     let mut response = route(routes, request, &id).await;
+    if is_last {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", id);
     }
@@ -155,9 +161,18 @@ async fn answer(routes: &Routes, request: Request) -> Response {
 
 async fn route(routes: &Routes, request: Request, id: &str) -> Response {
     let activity = request.extensions().get::<ConnectInfo<Activity>>().map(|info| info.0.clone());
-    let refuse = |problem: Problem| convert::response(problem.response(Some(id)));
+    let is_submission = request.uri().path() == "/v1/usage";
+    let refuse = |problem: Problem| {
+        if is_submission {
+            (routes.refused)();
+        }
+        convert::response(problem.response(Some(id)))
+    };
     if let Err(reason) = guard::check(request.headers(), request.uri()) {
         return refuse(Problem::new(Code::ForeignRequest, reason));
+    }
+    if let Err(problem) = guard::transfer(request.headers()) {
+        return refuse(problem);
     }
     let request = match convert::request(request, id).await {
         Ok(request) => request,

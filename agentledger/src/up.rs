@@ -65,7 +65,7 @@ fn pipeline_config(config: &Config) -> anyhow::Result<PipelineConfig> {
 }
 
 fn routes(pipeline: &Pipeline<SystemClock>) -> Routes {
-    let ingest = Arc::clone(pipeline.ingest());
+    let (ingest, refused) = (Arc::clone(pipeline.ingest()), Arc::clone(pipeline.ingest()));
     let query = Arc::new(Query::new(Arc::clone(pipeline.ledger()), SystemClock));
     let admin = Arc::new(Admin::new(Arc::clone(pipeline.ledger()), SystemClock));
     let status = pipeline.status();
@@ -83,6 +83,7 @@ fn routes(pipeline: &Pipeline<SystemClock>) -> Routes {
             async move { admin.handle(request).await }
         }),
         health: Arc::new(move || health(&status())),
+        refused: Arc::new(move || refused.count_rejected()),
     }
 }
 

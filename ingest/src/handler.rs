@@ -1,7 +1,5 @@
 //! HTTP in, HTTP out: `POST /v1/usage` as API Gateway delivers it.
 
-use std::sync::atomic::Ordering;
-
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use edge::{Code, GatewayRequest, GatewayResponse, Problem, answer_gateway, read_body};
 use http::{HeaderValue, Method};
@@ -38,7 +36,7 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
                 response
             }
             Err(problem) => {
-                self.rejected.fetch_add(1, Ordering::Relaxed);
+                self.count_rejected();
                 tracing::debug!(request_id, code = %problem.code, "no receipt");
                 problem.response(Some(&request_id))
             }

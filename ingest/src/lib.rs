@@ -83,6 +83,11 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
         self.rejected.load(Ordering::Relaxed)
     }
 
+    /// Counts a request that its host refused.
+    pub fn count_rejected(&self) {
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The watermark, for its owner to set.
     pub fn closed_before(&self) -> &ClosedBefore {
         &self.closed_before

@@ -1,6 +1,7 @@
 //! Without authentication, only programs of this machine may ask: a page in a browser must not reach the
 //! server under a name that was made to point here, nor from another origin.
 
+use edge::{Code, Problem};
 use http::{HeaderMap, Uri, header};
 
 /// Refuses a foreign `Host` or `Origin`, saying why.
@@ -25,6 +26,24 @@ pub(super) fn check(headers: &HeaderMap, uri: &Uri) -> Result<(), &'static str> 
         }
     }
     Ok(())
+}
+
+/// Whether the connection has to end with this request. A length beside a transfer coding is dropped by the
+/// parser, so nobody can tell whether there was one, and whether a proxy before this server went by it: then
+/// nothing may follow (RFC 9112, section 6.3).
+pub(super) fn is_last(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::TRANSFER_ENCODING)
+}
+
+/// Refuses a transfer coding that would be taken off unread.
+pub(super) fn transfer(headers: &HeaderMap) -> Result<(), Problem> {
+    let codings = headers.get_all(header::TRANSFER_ENCODING);
+    if codings.iter().all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        return Ok(());
+    }
+    let detail =
+        "the transfer-encoding is none that is read; send chunked alone, and gzip as content-encoding";
+    Err(Problem::new(Code::UnsupportedEncoding, detail))
 }
 
 fn is_local(host: &str) -> bool {

@@ -44,6 +44,7 @@ impl Server {
             query,
             admin: echo("admin"),
             health: Arc::new(|| r#"{"status":"ok"}"#.to_owned()),
+            refused: Arc::new(|| {}),
         };
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = std::sync::mpsc::channel();
