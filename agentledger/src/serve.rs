@@ -196,7 +196,9 @@ async fn route(routes: &Routes, request: Request, id: &str) -> Response {
             return refuse(Problem::method_not_allowed(wanted, format!("{path} takes {wanted}")));
         }
         path if path.starts_with("/v1/admin/") => &routes.admin,
-        path if path.starts_with("/v1/") || path.starts_with(edge::PAGES) => &routes.query,
+        path if path.starts_with("/v1/") || path.starts_with(edge::PAGES) || path == "/openapi.json" => {
+            &routes.query
+        }
         _ => {
             let detail = format!("there is no {path}; see /v1/usage, /v1/spend, /v1/events, /healthz");
             return refuse(Problem::not_found(detail));

@@ -1,6 +1,7 @@
 //! Every limit that a sender or a reader can meet, in one place: `GET /v1/limits` shows this list, and a test
 //! holds `docs/limits.md` to it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use shared::{event, extract, id, sequence, usage};
 
@@ -22,7 +23,7 @@ pub const MAX_AGENTS_ASKED: usize = 100;
 pub const MAX_JSON_DEPTH: usize = 127;
 
 /// One limit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Limit {
     /// Its name, stable.
     pub name: &'static str,
@@ -34,6 +35,7 @@ pub struct Limit {
     pub about: &'static str,
     /// The code of the answer past it; none where the connection ends instead.
     #[serde(serialize_with = "code_name")]
+    #[schemars(with = "Option<String>")]
     pub code: Option<Code>,
 }
 
@@ -115,7 +117,7 @@ pub fn common() -> Vec<Limit> {
 }
 
 /// The answer of `GET /v1/limits`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LimitReport {
     /// By name.
     pub limits: Vec<Limit>,

@@ -2,6 +2,7 @@
 
 use aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use http::{HeaderValue, StatusCode, header};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -9,7 +10,7 @@ use crate::answer;
 use crate::code::Code;
 
 /// One thing that is wrong with one event, or with the request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Fault {
     /// The event's index in the submission; none for the request as a whole.
     pub index: Option<usize>,
@@ -51,20 +52,29 @@ pub struct Problem {
     pub extra: Map<String, Value>,
 }
 
-#[derive(Serialize)]
-struct Members<'a> {
+/// The members of an error's body.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ProblemBody<'a> {
+    /// `urn:agentledger:error:` and the code.
     r#type: String,
+    /// The code in words.
     title: String,
+    /// The status of the answer.
     status: u16,
+    /// What was wrong and what to do, for people.
     detail: &'a str,
+    /// Stable, for programs.
     code: &'a str,
     /// A page about the code, on the server that answered.
     help: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
+    /// What exactly was wrong.
     #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
+    #[schemars(default)]
     errors: &'a [Fault],
     #[serde(flatten)]
+    #[schemars(skip)]
     extra: &'a Map<String, Value>,
 }
 
@@ -89,7 +99,7 @@ impl Problem {
     /// The answer that says so.
     pub fn response(&self, request_id: Option<&str>) -> ApiGatewayV2httpResponse {
         let status = self.code.status();
-        let members = Members {
+        let members = ProblemBody {
             r#type: format!("urn:agentledger:error:{}", self.code),
             title: self.code.name().replace('_', " "),
             status: status.as_u16(),

@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::event::Outcome;
 use shared::id::{AgentId, EventId, ModelId, ProviderId, SessionId, TaskId, TeamId};
@@ -47,7 +48,7 @@ impl Default for EventRequest {
 }
 
 /// An answer about events.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventReport {
     /// Newest first.
     pub events: Vec<EventLine>,
@@ -56,7 +57,7 @@ pub struct EventReport {
 }
 
 /// Whether and how an event counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EventState {
     /// As it was sent.
@@ -68,13 +69,14 @@ pub enum EventState {
 }
 
 /// One model call as it counts now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventLine {
     /// Its id.
     pub id: EventId,
     /// Who made the call.
     pub agent_id: AgentId,
     /// When.
+    #[schemars(with = "shared::schema::Instant")]
     pub time: Timestamp,
     /// The piece of work.
     pub task_id: Option<TaskId>,
@@ -118,7 +120,7 @@ pub struct EventLine {
 }
 
 /// The prices that applied to an event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UnitPrices {
     /// Version of the price book.
     pub book: String,
@@ -131,7 +133,7 @@ pub struct UnitPrices {
 }
 
 /// A correction of an event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum SentCorrection {
     /// It does not count.

@@ -1,6 +1,6 @@
 //! `GET /v1/…` as API Gateway delivers it, answered the same on AWS and locally.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use edge::limits::{Limit, LimitReport, MAX_AGENTS_ASKED};
@@ -18,6 +18,7 @@ use crate::events::{EventRequest, events};
 use crate::filter::Filter;
 use crate::instant::parse_instant;
 use crate::lists;
+use crate::openapi::openapi;
 use crate::page;
 use crate::params::Params;
 use crate::spend::{By, SpendRequest, spend};
@@ -56,6 +57,9 @@ impl<L: Ledger, C: Clock> Query<L, C> {
     pub async fn handle(&self, request: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
         let path = request.raw_path.as_deref().unwrap_or_default();
         let id = request.request_context.request_id.as_deref();
+        if path == "/openapi.json" {
+            return document(&request);
+        }
         if let Some(code) = path.strip_prefix(edge::PAGES) {
             return error_page(code, &request);
         }
@@ -182,7 +186,7 @@ impl<L: Ledger, C: Clock> Query<L, C> {
     }
 }
 
-const ROUTES: [&str; 9] = [
+pub(crate) const ROUTES: [&str; 9] = [
     "/v1/spend",
     "/v1/events",
     "/v1/alerts",
@@ -193,6 +197,16 @@ const ROUTES: [&str; 9] = [
     "/v1/completeness",
     "/v1/limits",
 ];
+
+/// The description of the interface, which never changes while a process runs.
+fn document(request: &ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(|| openapi().to_string());
+    if request.request_context.http.method != Method::GET {
+        let id = request.request_context.request_id.as_deref();
+        return Problem::method_not_allowed("GET", "the document is read with GET").response(id);
+    }
+    edge::json(DOCUMENT.clone())
+}
 
 /// What an error code means, from the answer's `help`.
 fn error_page(code: &str, request: &ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {

@@ -10,6 +10,7 @@ mod http;
 mod instant;
 mod listing;
 mod lists;
+mod openapi;
 mod page;
 mod params;
 mod report;
@@ -26,5 +27,6 @@ pub use lists::{
     AlertReport, AwaitedLine, AwaitedReport, BudgetReport, CompletenessReport, ConflictReport,
     QuarantineReport, SenderLine, Unmet,
 };
+pub use openapi::openapi;
 pub use report::{NOT_STATED, SpendLine, SpendReport, TaskCounts, UsageSums};
 pub use spend::{By, SpendRequest, spend};

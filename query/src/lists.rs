@@ -2,6 +2,7 @@
 //! corrections that take no effect.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::alert::{Alert, Delivery};
 use shared::budget::Budget;
@@ -17,7 +18,7 @@ use crate::events::SentCorrection;
 use crate::page;
 
 /// Alerts, newest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AlertReport {
     /// The alerts.
     pub alerts: Vec<Alert>,
@@ -26,7 +27,7 @@ pub struct AlertReport {
 }
 
 /// Conflicts, newest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConflictReport {
     /// The conflicts.
     pub conflicts: Vec<Conflict>,
@@ -35,7 +36,7 @@ pub struct ConflictReport {
 }
 
 /// What was put aside, newest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QuarantineReport {
     /// The items.
     pub quarantine: Vec<Quarantined>,
@@ -44,7 +45,7 @@ pub struct QuarantineReport {
 }
 
 /// Corrections that take no effect.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AwaitedReport {
     /// By target.
     pub corrections: Vec<AwaitedLine>,
@@ -53,7 +54,7 @@ pub struct AwaitedReport {
 }
 
 /// Why corrections take no effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unmet {
     /// What they correct has not arrived; they apply when it does.
@@ -63,7 +64,7 @@ pub enum Unmet {
 }
 
 /// An event that corrections name without effect.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AwaitedLine {
     /// Whose.
     pub agent_id: AgentId,
@@ -76,7 +77,7 @@ pub struct AwaitedLine {
 }
 
 /// Budgets by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BudgetReport {
     /// The budgets.
     pub budgets: Vec<Budget>,
@@ -85,7 +86,7 @@ pub struct BudgetReport {
 }
 
 /// Numbered submissions by sender.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CompletenessReport {
     /// By team and name.
     pub senders: Vec<SenderLine>,
@@ -94,7 +95,7 @@ pub struct CompletenessReport {
 }
 
 /// What arrived of one sender.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SenderLine {
     /// As the sender names itself.
     pub sender: SenderId,
@@ -113,6 +114,7 @@ pub struct SenderLine {
     /// How many of the missing are too old to be listed.
     pub unlisted: u64,
     /// When a new number last arrived.
+    #[schemars(with = "Option<shared::schema::Instant>")]
     pub latest: Option<Timestamp>,
 }
 

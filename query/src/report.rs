@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use shared::money::UsdSum;
 use shared::totals::Totals;
+use shared::usage::Bucket;
 
 /// How a table shows a name that the sender did not state; JSON has null.
 pub const NOT_STATED: &str = "(not stated)";
 
 /// An answer to "who spent what".
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SpendReport {
     /// The dimension of the rows.
     pub by: Vec<String>,
@@ -31,7 +33,7 @@ pub struct SpendReport {
 }
 
 /// The sums of one row, or of all.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SpendLine {
     /// What is summed, by dimension; null where it was not stated. The total has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,7 +56,7 @@ pub struct SpendLine {
 }
 
 /// Task outcomes by kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskCounts {
     /// Done.
     pub success: i64,
@@ -95,6 +97,18 @@ impl UsageSums {
     /// The sum of one bucket.
     pub fn get(&self, bucket: &str) -> i128 {
         self.0.iter().find(|(name, _)| name == bucket).map_or(0, |(_, n)| *n)
+    }
+}
+
+impl JsonSchema for UsageSums {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "UsageSums".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let sum = |bucket: Bucket| (bucket.name().to_owned(), serde_json::json!({"type": "integer"}));
+        let buckets: serde_json::Map<_, _> = Bucket::ALL.into_iter().map(sum).collect();
+        schemars::json_schema!({ "type": "object", "properties": buckets, "additionalProperties": false })
     }
 }
 

@@ -5,6 +5,7 @@ mod text;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::budget::{Budget, BudgetScope, Limit};
@@ -16,7 +17,7 @@ use crate::window::{Period, Range, Zone};
 pub use text::AlertText;
 
 /// What an alert says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertKind {
     /// Spend reached the threshold.
@@ -110,7 +111,7 @@ impl AlertState {
 }
 
 /// Whether an alert has reached its receiver.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
     /// Not known to have arrived; it is sent again.
@@ -120,7 +121,7 @@ pub enum Delivery {
 }
 
 /// A part of the spend, by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Contributor {
     /// What is named: `agent`, `task` or `model`.
     pub dimension: String,
@@ -133,7 +134,7 @@ pub struct Contributor {
 }
 
 /// The record of one crossing, or of its end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Alert {
     /// Its identity as a string; every delivery carries it, so that a receiver can drop repeats.
     pub id: String,
@@ -152,8 +153,10 @@ pub struct Alert {
     /// Per what.
     pub period: Period,
     /// First instant of the period.
+    #[schemars(with = "crate::schema::Instant")]
     pub period_start: Timestamp,
     /// First instant after it.
+    #[schemars(with = "crate::schema::Instant")]
     pub period_end: Timestamp,
     /// The zone whose calendar the period follows.
     pub timezone: Zone,
@@ -172,6 +175,7 @@ pub struct Alert {
     /// The largest parts of the spend, at most three.
     pub top: Vec<Contributor>,
     /// When it was decided.
+    #[schemars(with = "crate::schema::Instant")]
     pub at: Timestamp,
     /// Whether it has arrived.
     pub state: Delivery,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AgentId, BudgetName, ModelId, TaskId, TeamId};
@@ -20,7 +21,7 @@ pub const DEFAULT_THRESHOLDS: [u32; 3] = [50, 80, 100];
 pub const MAX_PERCENT: u32 = 10_000;
 
 /// What a budget limits. Written `org`, `team:NAME`, `agent:NAME`, `task:NAME` or `model:NAME`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub enum BudgetScope {
     /// Everything.
@@ -99,7 +100,7 @@ impl From<BudgetScope> for String {
 }
 
 /// How much may be spent in a period. Written as `limit_usd` or `limit_tokens`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "LimitFields", into = "LimitFields")]
 pub enum Limit {
     /// In US dollars.
@@ -108,7 +109,7 @@ pub enum Limit {
     Tokens(u64),
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 struct LimitFields {
     limit_usd: Option<Usd>,
     limit_tokens: Option<u64>,
@@ -159,7 +160,7 @@ pub struct BudgetError {
 }
 
 /// What an operator asks for: a budget without what the ledger assigns.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BudgetSpec {
     /// Its name.
     pub name: BudgetName,
@@ -198,7 +199,7 @@ impl BudgetSpec {
 }
 
 /// A budget as an operator writes it, in a request, a file or on the command line, before it is checked.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BudgetForm {
     /// `org`, `team:NAME`, `agent:NAME`, `task:NAME` or `model:NAME`.
@@ -252,7 +253,7 @@ impl BudgetForm {
 }
 
 /// A budget as the ledger keeps it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Budget {
     /// What was asked for.
     #[serde(flatten)]
@@ -260,6 +261,7 @@ pub struct Budget {
     /// Counts the changes; alerts belong to a version.
     pub version: u64,
     /// When this version was set.
+    #[schemars(with = "crate::schema::Instant")]
     pub since: Timestamp,
 }
 

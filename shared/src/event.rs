@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::hash::ContentHash;
@@ -21,7 +22,7 @@ pub const MAX_TAG_VALUE: usize = 256;
 pub const MAX_AHEAD: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
 
 /// How a model call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It answered.

@@ -1,5 +1,6 @@
 //! Content hashes: what tells a duplicate from a conflict.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -7,7 +8,7 @@ use sha2::{Digest, Sha256};
 ///
 /// What the server assigned (ids, times of events that came without one) is left out, so that a retry
 /// hashes alike. 128 bits keep accidental collisions out of reach at half the bytes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct ContentHash(Box<str>);
 
 impl ContentHash {

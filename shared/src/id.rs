@@ -1,7 +1,9 @@
 //! Typed ids: a string is parsed into one of these once, at the edge, and is right from then on.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// The longest id, in bytes.
@@ -93,6 +95,22 @@ macro_rules! id_type {
             }
         }
 
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                let allowed = if $allow_hash { "!-~" } else { "!-\"$-~" };
+                json_schema!({
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": $max,
+                    "pattern": format!("^[{allowed}]+$"),
+                })
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&self.0)
@@ -158,7 +176,7 @@ pub type EventIndex = u32;
 pub const PART_EVENTS: u32 = 100;
 
 /// The identity of an event under its agent: its own id, or its place in a sealed submission.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub enum EventId {
     /// An id that the sender, or the server, gave this one event.

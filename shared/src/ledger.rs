@@ -6,6 +6,7 @@
 use std::future::Future;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::{Alert, AlertKind, AlertState, Delivery, StateKey};
@@ -83,7 +84,7 @@ pub enum CommitError {
 }
 
 /// A record that came again with other content. The first stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Conflict {
     /// Whose.
     pub agent: AgentId,
@@ -96,11 +97,12 @@ pub struct Conflict {
     /// What was refused, as JSON.
     pub content: String,
     /// When it was first seen.
+    #[schemars(with = "crate::schema::Instant")]
     pub at: Timestamp,
 }
 
 /// Something that could not be counted, kept with the reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Quarantined {
     /// Identity: the same thing is kept once.
     pub id: String,
@@ -115,6 +117,7 @@ pub struct Quarantined {
     /// Whether `payload` is base64.
     pub base64: bool,
     /// When it was put aside.
+    #[schemars(with = "crate::schema::Instant")]
     pub at: Timestamp,
 }
 

@@ -18,6 +18,7 @@ pub mod notifier;
 pub mod price;
 pub mod record;
 pub mod rollup;
+pub mod schema;
 pub mod sequence;
 pub mod stream;
 pub mod totals;

@@ -9,8 +9,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::schema::DecimalText;
 pub use sum::UsdSum;
 
 /// The most decimal places of an amount or a unit price: $10^-15 a token is $10^-9 a million.
@@ -20,8 +22,9 @@ const LIMIT: i128 = 10_000_000_000_000;
 const LIMIT_MANTISSA: i128 = LIMIT * 10_i128.pow(MAX_SCALE);
 
 /// An exact amount of US dollars, negative for a correction; below 10^13, at most 15 decimal places.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Decimal", into = "Decimal")]
+#[schemars(with = "DecimalText")]
 pub struct Usd(Decimal);
 
 /// Why a number is not an exact amount.
@@ -125,8 +128,9 @@ impl fmt::Debug for Usd {
 }
 
 /// The price of one unit (a token, a search) in US dollars, not negative, below a million.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Decimal", into = "Decimal")]
+#[schemars(with = "DecimalText")]
 pub struct UnitPrice(Usd);
 
 impl UnitPrice {

@@ -4,6 +4,7 @@
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp, ToSpan, ZonedDateTime};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The finest window, in seconds. Every zone's offset is a multiple of it.
@@ -145,7 +146,7 @@ pub fn cover(range: Range, extent: Range) -> Vec<Segment> {
 }
 
 /// What a budget is per.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Period {
     /// A local hour.
@@ -170,8 +171,9 @@ impl std::fmt::Display for Period {
 }
 
 /// An IANA time zone, by name; the rules are the ones compiled in, the same on every host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
 pub struct Zone {
     name: Box<str>,
     rules: TimeZone,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{MAX_SCALE, MoneyError, Usd};
@@ -11,8 +12,9 @@ const ONE: i128 = 10_i128.pow(MAX_SCALE);
 
 /// An exact sum of amounts, in units of 10^-15 US dollars: below 10^23 dollars, ten billion times the largest
 /// amount. A limit on the sums themselves would let one sender's absurd numbers stop everybody's totals.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(with = "crate::schema::DecimalText")]
 pub struct UsdSum(i128);
 
 impl UsdSum {

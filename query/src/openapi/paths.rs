@@ -1,0 +1,297 @@
+//! The operations: parameters, bodies, answers and the errors of each.
+
+use edge::Code;
+use edge::limits::{LimitReport, MAX_AGENTS_ASKED, MAX_PAGE_ROWS};
+use schemars::JsonSchema;
+use serde_json::{Value, json};
+use shared::budget::{Budget, BudgetForm};
+use shared::id::{AgentId, BudgetName, ModelId, ProviderId, SealKey, SenderId, SessionId, TaskId, TeamId};
+use shared::sequence::MAX_SEQUENCE;
+
+use super::{Schemas, bodies};
+use crate::{
+    AlertReport, AwaitedReport, BudgetReport, By, CompletenessReport, ConflictReport, EventReport,
+    QuarantineReport, SpendReport,
+};
+
+/// One method of one path.
+pub(super) struct Operation {
+    pub(super) path: String,
+    pub(super) method: &'static str,
+    pub(super) id: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) params: Vec<Param>,
+    pub(super) body: Option<Value>,
+    pub(super) answer: Value,
+    pub(super) codes: Vec<Code>,
+}
+
+/// A parameter.
+pub(super) struct Param {
+    name: &'static str,
+    place: &'static str,
+    about: &'static str,
+    required: bool,
+    schema: Value,
+}
+
+impl Param {
+    fn query(name: &'static str, about: &'static str, schema: Value) -> Self {
+        Self { name, place: "query", about, required: false, schema }
+    }
+
+    fn header(name: &'static str, about: &'static str, schema: Value) -> Self {
+        Self { name, place: "header", about, required: false, schema }
+    }
+
+    fn path(name: &'static str, about: &'static str, schema: Value) -> Self {
+        Self { name, place: "path", about, required: true, schema }
+    }
+
+    fn required(self) -> Self {
+        Self { required: true, ..self }
+    }
+
+    pub(super) fn describe(self) -> Value {
+        let Self { name, place, about, required, schema } = self;
+        json!({"name": name, "in": place, "description": about, "required": required, "schema": schema})
+    }
+}
+
+/// What any request can meet.
+const ANY: [Code; 3] = [Code::ForeignRequest, Code::Internal, Code::BadParameter];
+/// What a read of the ledger can meet besides.
+const READ: [Code; 2] = [Code::LedgerBroken, Code::LedgerUnavailable];
+
+pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
+    let mut operations = vec![usage(schemas), spend(schemas), events(schemas), alerts(schemas)];
+    operations.extend([
+        list::<ConflictReport>("/v1/conflicts", "conflicts", "What came again with other content", schemas),
+        list::<QuarantineReport>("/v1/quarantine", "quarantine", "What could not be counted", schemas),
+        list::<AwaitedReport>("/v1/corrections", "corrections", "Corrections that take no effect", schemas),
+    ]);
+    let mut completeness = list::<CompletenessReport>(
+        "/v1/completeness",
+        "completeness",
+        "Numbered submissions that did not arrive",
+        schemas,
+    );
+    completeness.params.push(next());
+    operations.push(completeness);
+    let mut budgets = list::<BudgetReport>("/v1/budgets", "budgets", "Budgets", schemas);
+    budgets.params.clear();
+    operations.push(budgets);
+    operations.push(Operation {
+        codes: ANY.to_vec(),
+        params: Vec::new(),
+        ..list::<LimitReport>("/v1/limits", "limits", "The limits of this server", schemas)
+    });
+    operations.extend(admin(schemas));
+    operations.extend(documents());
+    operations
+}
+
+fn ok(schema: &Value) -> Value {
+    json!({
+        "description": "Done.",
+        "headers": {"x-request-id": {"schema": {"type": "string"}}},
+        "content": {"application/json": {"schema": schema}},
+    })
+}
+
+fn list<T: JsonSchema>(
+    path: &str,
+    id: &'static str,
+    summary: &'static str,
+    schemas: &mut Schemas,
+) -> Operation {
+    Operation {
+        path: path.to_owned(),
+        method: "get",
+        id,
+        summary,
+        params: vec![limit()],
+        body: None,
+        answer: ok(&schemas.of::<T>()),
+        codes: [&ANY[..], &READ].concat(),
+    }
+}
+
+fn limit() -> Param {
+    let schema = json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE_ROWS});
+    Param::query("limit", "Rows of a page.", schema)
+}
+
+fn next() -> Param {
+    Param::query("next", "Continues an earlier answer to the same question.", json!({"type": "string"}))
+}
+
+/// Which calls count.
+fn filters(schemas: &mut Schemas) -> Vec<Param> {
+    let agents = json!({"type": "array", "items": schemas.of::<AgentId>(), "maxItems": MAX_AGENTS_ASKED});
+    let instant = json!({"anyOf": [
+        {"type": "string", "format": "date", "examples": ["2026-11-24"]},
+        {"type": "string", "format": "date-time", "examples": ["2026-11-24T09:30:00Z"]},
+    ]});
+    let zone = json!({"type": "string", "examples": ["UTC", "Europe/Berlin"]});
+    vec![
+        Param::query("agent", "Of these agents.", agents),
+        Param::query("team", "Paid by this team.", schemas.of::<TeamId>()),
+        Param::query("task", "Of this task.", schemas.of::<TaskId>()),
+        Param::query("session", "Of this conversation or run.", schemas.of::<SessionId>()),
+        Param::query("model", "By this model.", schemas.of::<ModelId>()),
+        Param::query("from", "First instant counted: a date in `tz`, or RFC 3339.", instant.clone()),
+        Param::query("to", "First instant not counted.", instant),
+        Param::query("tz", "The IANA time zone of dates, days and hours.", zone),
+        limit(),
+        next(),
+    ]
+}
+
+fn spend(schemas: &mut Schemas) -> Operation {
+    let by = json!({"type": "string", "enum": By::ALL.map(By::name)});
+    let mut described = list::<SpendReport>("/v1/spend", "spend", "Sums by one dimension", schemas);
+    described.params = filters(schemas);
+    described.params.insert(0, Param::query("by", "One row for each of these.", by).required());
+    described.codes.extend([Code::TooManyRows, Code::Overflow]);
+    described
+}
+
+fn events(schemas: &mut Schemas) -> Operation {
+    let mut described = list::<EventReport>("/v1/events", "events", "The calls behind a number", schemas);
+    described.params = filters(schemas);
+    let unpriced = json!({"type": "boolean"});
+    described.params.push(Param::query("unpriced", "Only calls whose cost is unknown.", unpriced));
+    described
+}
+
+fn alerts(schemas: &mut Schemas) -> Operation {
+    let mut described = list::<AlertReport>("/v1/alerts", "alerts", "Budget alerts, newest first", schemas);
+    let state = json!({"type": "string", "enum": ["pending", "delivered"]});
+    described.params.extend([
+        Param::query("budget", "Of this budget.", schemas.of::<BudgetName>()),
+        Param::query("state", "In this state.", state),
+        next(),
+    ]);
+    described
+}
+
+fn usage(schemas: &mut Schemas) -> Operation {
+    let sequence = json!({"type": "integer", "minimum": 0, "maximum": MAX_SEQUENCE});
+    Operation {
+        path: "/v1/usage".to_owned(),
+        method: "post",
+        id: "usage",
+        summary: "Takes a submission; 200 is a receipt: every event of it is durable",
+        params: vec![
+            Param::header("x-agent-id", "The agent of every event that names none.", schemas.of::<AgentId>()),
+            Param::header("idempotency-key", "Seals the submission.", schemas.of::<SealKey>()),
+            Param::header("x-task-id", "The task, where an event names none.", schemas.of::<TaskId>()),
+            Param::header("x-session-id", "The session, likewise.", schemas.of::<SessionId>()),
+            Param::header("x-team-id", "The team, likewise.", schemas.of::<TeamId>()),
+            Param::header("x-parent-agent-id", "Who delegated the work.", schemas.of::<AgentId>()),
+            Param::header("x-provider", "The provider of a response.", schemas.of::<ProviderId>()),
+            Param::header("x-sender-id", "Who numbers its submissions.", schemas.of::<SenderId>()),
+            Param::header("x-sequence", "The number of this one; needs `x-sender-id`.", sequence),
+            Param::header(
+                "content-encoding",
+                "How the body is encoded.",
+                json!({"type": "string", "enum": ["gzip", "identity"]}),
+            ),
+        ],
+        body: Some(bodies::submission()),
+        answer: ok(&json!({"$ref": "#/components/schemas/Receipt"})),
+        codes: vec![
+            Code::ForeignRequest,
+            Code::InvalidJson,
+            Code::InvalidEvent,
+            Code::ClosedPeriod,
+            Code::EventCount,
+            Code::InvalidBody,
+            Code::BodyIncomplete,
+            Code::BodyTooLarge,
+            Code::TooManyEvents,
+            Code::UnsupportedMediaType,
+            Code::UnsupportedEncoding,
+            Code::Internal,
+            Code::StreamRefused,
+            Code::StreamUnavailable,
+        ],
+    }
+}
+
+fn admin(schemas: &mut Schemas) -> Vec<Operation> {
+    let name =
+        |schemas: &mut Schemas| vec![Param::path("name", "The budget's name.", schemas.of::<BudgetName>())];
+    let codes = [
+        Code::ForeignRequest,
+        Code::InvalidBudget,
+        Code::NotFound,
+        Code::BodyTooLarge,
+        Code::BodyIncomplete,
+        Code::InvalidBody,
+        Code::UnsupportedEncoding,
+        Code::Internal,
+        Code::LedgerBroken,
+        Code::LedgerUnavailable,
+    ];
+    let form = schemas.of::<BudgetForm>();
+    let budget = |method, id, summary, body, answer, more: &[Code], schemas: &mut Schemas| Operation {
+        path: "/v1/admin/budgets/{name}".to_owned(),
+        method,
+        id,
+        summary,
+        params: name(schemas),
+        body,
+        answer,
+        codes: [&codes[..], more].concat(),
+    };
+    let body = json!({"required": true, "content": {"application/json": {"schema": form}}});
+    let set = ok(&schemas.of::<Budget>());
+    let removed =
+        ok(&json!({"type": "object", "properties": {"removed": {"const": true}}, "required": ["removed"]}));
+    vec![
+        budget(
+            "put",
+            "set_budget",
+            "Sets a budget; other content is a new version",
+            Some(body),
+            set,
+            &[],
+            schemas,
+        ),
+        budget("delete", "remove_budget", "Removes a budget", None, removed, &[Code::NoSuchBudget], schemas),
+    ]
+}
+
+/// What is not about the ledger.
+fn documents() -> Vec<Operation> {
+    let content =
+        |media: &str, schema: Value| json!({"description": "Done.", "content": {media: {"schema": schema}}});
+    let codes: Vec<_> = Code::ALL.iter().map(|code| code.name()).collect();
+    let code = Param::path("code", "The code of an answer.", json!({"type": "string", "enum": codes}));
+    let health = json!({"type": "object", "required": ["status"],
+        "properties": {"status": {"enum": ["ok", "degraded"]}}});
+    let page = |path: &str, id, summary, params, answer, codes: &[Code]| Operation {
+        path: path.to_owned(),
+        method: "get",
+        id,
+        summary,
+        params,
+        body: None,
+        answer,
+        codes: [&[Code::ForeignRequest, Code::Internal][..], codes].concat(),
+    };
+    vec![
+        page("/healthz", "health", "How the pipeline is", vec![], ok(&health), &[]),
+        page(
+            "/errors/{code}",
+            "error_page",
+            "What an error code means and what to do",
+            vec![code],
+            content("text/markdown", json!({"type": "string"})),
+            &[Code::NotFound],
+        ),
+        page("/openapi.json", "openapi", "This document", vec![], ok(&json!({"type": "object"})), &[]),
+    ]
+}
