@@ -16,6 +16,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the whole pipeline in one process.
     Up(UpArgs),
+    /// Play a working day of fifty simulated agents, on a temporary ledger.
+    Demo(DemoArgs),
     /// Show what was spent, by one dimension.
     Report(ReportArgs),
     /// List metered calls, newest first, with the prices that applied.
@@ -45,6 +47,25 @@ pub(crate) struct UpArgs {
     /// Settings in TOML: prices, budgets, retention.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Decides the whole day: the same seed gives the same calls, tokens and dollars.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Simulated seconds in a second: at 480 the day of eight hours takes one minute.
+    #[arg(long, value_name = "X", default_value_t = 480, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) speed: u32,
+    /// The address to listen on; loopback only [default: a free port of 127.0.0.1].
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", hide_default_value = true)]
+    pub(crate) listen: String,
+    /// End after the summary, instead of serving until Ctrl-C.
+    #[arg(long)]
+    pub(crate) exit: bool,
+    /// Keep the data in this directory, which is new or empty [default: a temporary one, removed at the end].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
 }
 
 /// Which ledger.

@@ -8,7 +8,7 @@ mod report;
 pub(crate) use budget::budget;
 pub(crate) use completeness::completeness;
 pub(crate) use lists::{alerts, conflicts, corrections, events, quarantine};
-pub(crate) use report::report;
+pub(crate) use report::{report, spend_grid};
 
 use anyhow::Context;
 use query::{AlertReport, CompletenessReport, EventReport, SpendReport};
@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use crate::source::Source;
 
 /// Reads an answer.
-fn read<T: DeserializeOwned>(answer: &str) -> anyhow::Result<T> {
+pub(crate) fn read<T: DeserializeOwned>(answer: &str) -> anyhow::Result<T> {
     serde_json::from_str(answer).context("the answer is not understood; is the server of another version?")
 }
 
@@ -25,7 +25,7 @@ fn read<T: DeserializeOwned>(answer: &str) -> anyhow::Result<T> {
 const PAGE: usize = 10_000;
 
 /// An answer that comes in pages.
-trait Paged: DeserializeOwned {
+pub(crate) trait Paged: DeserializeOwned {
     /// Its rows.
     fn len(&self) -> usize;
 
@@ -61,7 +61,7 @@ paged!(AlertReport, alerts);
 paged!(CompletenessReport, senders);
 
 /// Reads page after page, up to `limit` rows.
-fn read_pages<T: Paged>(
+pub(crate) fn read_pages<T: Paged>(
     source: &Source,
     path: &str,
     params: &[(&'static str, String)],

@@ -3,10 +3,13 @@
 mod cli;
 mod commands;
 mod config;
+mod demo;
 mod embedded;
+mod figures;
 mod output;
 mod serve;
 mod source;
+mod stop;
 mod up;
 
 use std::io::{IsTerminal, Write};
@@ -49,6 +52,7 @@ fn start_logging() {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Up(args) => up::run(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::Report(args) => commands::report(&args),
         Command::Events(args) => commands::events(&args),
         Command::Alerts(args) => commands::alerts(&args),

@@ -68,7 +68,7 @@ fn as_table(grid: &Grid) -> String {
 }
 
 /// Control characters would move a terminal's cursor or change its colours.
-fn visible(cell: &str) -> String {
+pub(crate) fn visible(cell: &str) -> String {
     cell.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 

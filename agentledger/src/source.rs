@@ -15,7 +15,7 @@ use crate::cli::LedgerArgs;
 use crate::embedded::Embedded;
 
 /// Where `agentledger up` listens unless asked otherwise.
-const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 /// The largest answer read: ten thousand rows are a tenth of it.
 const MAX_ANSWER: u64 = 64 << 20;
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -64,7 +64,8 @@ impl Source {
         Ok(Self::Embedded(Box::new(Embedded::open(dir)?)))
     }
 
-    fn server(url: &str) -> anyhow::Result<Self> {
+    /// A running server.
+    pub(crate) fn server(url: &str) -> anyhow::Result<Self> {
         if url.starts_with("https://") {
             let text = "--url: https is not supported by this build; give an http:// address of a server on \
                         this machine, or --data DIR";

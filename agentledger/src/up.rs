@@ -1,6 +1,7 @@
 //! `agentledger up`: the whole pipeline in one process.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use local::dir::DataDir;
 use local::host::{Pipeline, PipelineConfig, Status};
 use local::notify::LogNotifier;
 use query::Query;
+use shared::budget::BudgetSpec;
 use shared::clock::{Clock, SystemClock};
 use shared::ledger::BudgetStore;
 use shared::price::PriceBook;
@@ -34,15 +36,10 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<()> {
         .build()
         .context("cannot start the runtime")?;
     let served = runtime.block_on(async {
-        for budget in &config.budgets {
-            pipeline.ledger().set_budget(budget, SystemClock.now()).await?;
-        }
-        let listener =
-            TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
-        let bound = listener.local_addr().context("cannot tell the address listened on")?;
+        let (listener, bound) = listen(&pipeline, &config.budgets, &SystemClock, address).await?;
         let signal = stop_signal()?;
         say_ready(&format!("agentledger ready on http://{bound} (data in {})", args.data.display()))?;
-        serve(listener, routes(&pipeline), signal).await.context("the server failed")
+        serve(listener, routes(&pipeline, SystemClock), signal).await.context("the server failed")
     });
     // A report that takes too long is left behind.
     runtime.shutdown_timeout(DRAIN);
@@ -51,7 +48,22 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<()> {
     served
 }
 
-fn pipeline_config(config: &Config) -> anyhow::Result<PipelineConfig> {
+/// Sets the budgets, and begins to listen.
+pub(crate) async fn listen<C: Clock + 'static>(
+    pipeline: &Pipeline<C>,
+    budgets: &[BudgetSpec],
+    clock: &C,
+    address: SocketAddr,
+) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    for budget in budgets {
+        pipeline.ledger().set_budget(budget, clock.now()).await?;
+    }
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let bound = listener.local_addr().context("cannot tell the address listened on")?;
+    Ok((listener, bound))
+}
+
+pub(crate) fn pipeline_config(config: &Config) -> anyhow::Result<PipelineConfig> {
     let mut book = PriceBook::embedded()?;
     if let Some(usd_per_token) = config.fallback {
         book = book.with_fallback(usd_per_token);
@@ -64,10 +76,10 @@ fn pipeline_config(config: &Config) -> anyhow::Result<PipelineConfig> {
     })
 }
 
-fn routes(pipeline: &Pipeline<SystemClock>) -> Routes {
+pub(crate) fn routes<C: Clock + Clone + 'static>(pipeline: &Pipeline<C>, clock: C) -> Routes {
     let (ingest, refused) = (Arc::clone(pipeline.ingest()), Arc::clone(pipeline.ingest()));
-    let query = Arc::new(Query::new(Arc::clone(pipeline.ledger()), SystemClock));
-    let admin = Arc::new(Admin::new(Arc::clone(pipeline.ledger()), SystemClock));
+    let query = Arc::new(Query::new(Arc::clone(pipeline.ledger()), clock.clone()));
+    let admin = Arc::new(Admin::new(Arc::clone(pipeline.ledger()), clock));
     let status = pipeline.status();
     Routes {
         ingest: Handler::new(move |request| {
@@ -108,7 +120,7 @@ fn say_ready(line: &str) -> anyhow::Result<()> {
 }
 
 /// Resolves at SIGTERM or SIGINT. Registered at once, so that no signal after the ready line is missed.
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+pub(crate) fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch for SIGINT")?;

@@ -17,10 +17,11 @@ pub(crate) fn report(args: &ReportArgs) -> anyhow::Result<()> {
     let whole: SpendReport = read_pages(&source, "/v1/spend", &params, usize::MAX)?;
     let json =
         if args.output.format == Format::Json { serde_json::to_string(&whole)? } else { String::new() };
-    print(args.output.format, &grid(args.by, args.output.format, &whole), &json)
+    print(args.output.format, &spend_grid(args.by, args.output.format, &whole), &json)
 }
 
-fn grid(by: ByArg, format: Format, report: &SpendReport) -> Grid {
+/// A report as rows.
+pub(crate) fn spend_grid(by: ByArg, format: Format, report: &SpendReport) -> Grid {
     let heading = match by {
         ByArg::Agent => "agent",
         ByArg::Team => "team",
