@@ -18,6 +18,8 @@ pub(crate) enum Command {
     Up(UpArgs),
     /// Play a working day of fifty simulated agents, on a temporary ledger.
     Demo(DemoArgs),
+    /// Watch spend, alerts and the pipeline live.
+    Watch(WatchArgs),
     /// Show what was spent, by one dimension.
     Report(ReportArgs),
     /// List metered calls, newest first, with the prices that applied.
@@ -66,6 +68,28 @@ pub(crate) struct DemoArgs {
     /// Keep the data in this directory, which is new or empty [default: a temporary one, removed at the end].
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WatchBy {
+    Agent,
+    Team,
+    Model,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// One row for each of these.
+    #[arg(long, value_enum, default_value_t = WatchBy::Agent)]
+    pub(crate) by: WatchBy,
+    /// Seconds between two looks.
+    #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub(crate) interval: u32,
+    /// Print once as text, and end.
+    #[arg(long)]
+    pub(crate) once: bool,
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
 }
 
 /// Which ledger.

@@ -209,6 +209,7 @@ impl Show {
              as a real agent would send it. One of them will get stuck in a loop, and run into its budget.\n\
              This is day {seed}; --seed gives another. The data is {data}.\n\n\
              Try in a second terminal, now or when the day is over:\n\n  \
+             {program} watch --url {url}\n  \
              {program} report --by team --url {url}\n  \
              {program} report --by hour --tz {zone} --url {url}\n  \
              {program} alerts --url {url}\n\n\

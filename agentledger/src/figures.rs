@@ -41,6 +41,17 @@ pub(crate) fn dollars(units: i128, places: u32) -> String {
     format!("{sign}${whole}.{:0width$}", rounded % one, width = places as usize)
 }
 
+/// `part` of `whole` in tenths of a percent, such as `12.5%`; empty where there is no whole.
+pub(crate) fn share(part: i128, whole: i128) -> String {
+    if whole <= 0 {
+        return String::new();
+    }
+    // Both fit many times over: a sum of dollars is below 10^38, and so it is scaled down first.
+    let scale = (whole / 1_000_000_000_000).max(1);
+    let tenths = (part / scale) * 1000 / (whole / scale).max(1);
+    format!("{}.{}%", tenths / 10, (tenths % 10).abs())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -56,6 +67,8 @@ mod tests {
         assert_eq!(shown("-0.005", 2), "-$0.01");
         assert_eq!(shown("0.0002832", 4), "$0.0003");
         assert_eq!(shown("12.5", 0), "$13");
+        assert_eq!([share(1, 8), share(1, 1), share(0, 5), share(1, 0)], ["12.5%", "100.0%", "0.0%", ""]);
+        assert_eq!(share(i128::MAX / 2, i128::MAX), "50.0%");
     }
 
     proptest! {

@@ -11,6 +11,7 @@ mod serve;
 mod source;
 mod stop;
 mod up;
+mod watch;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -53,6 +54,7 @@ fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Up(args) => up::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Watch(args) => watch::run(&args),
         Command::Report(args) => commands::report(&args),
         Command::Events(args) => commands::events(&args),
         Command::Alerts(args) => commands::alerts(&args),

@@ -37,7 +37,7 @@ pub(crate) struct Grid {
 pub(crate) fn print(format: Format, grid: &Grid, json: &str) -> anyhow::Result<()> {
     let text = match format {
         Format::Json => format!("{json}\n"),
-        Format::Table => as_table(grid),
+        Format::Table => table(grid),
         Format::Csv => as_csv(grid)?,
     };
     say(&text)
@@ -52,7 +52,8 @@ pub(crate) fn say(text: &str) -> anyhow::Result<()> {
     }
 }
 
-fn as_table(grid: &Grid) -> String {
+/// A table for reading.
+pub(crate) fn table(grid: &Grid) -> String {
     let mut table = Table::new();
     table.set_header(grid.columns.iter().map(|column| column.heading));
     for row in grid.rows.iter().chain(&grid.total) {
@@ -120,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_table_shows_the_total_and_no_control_characters() {
-        let table = as_table(&grid(["a\u{1b}[31m", "2"]));
+        let table = table(&grid(["a\u{1b}[31m", "2"]));
         assert!(table.contains("total") && !table.contains('\u{1b}'), "{table}");
     }
 }

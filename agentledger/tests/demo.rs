@@ -67,6 +67,12 @@ fn a_seed_gives_the_same_totals_whatever_the_speed() {
     let quarantine = run(&["quarantine", "--format", "json", "--data", first.to_str().unwrap()]);
     let quarantine: Value = serde_json::from_slice(&quarantine.stdout).unwrap();
     assert_eq!(quarantine["quarantine"], serde_json::json!([]));
+
+    let watched = run(&["watch", "--once", "--by", "team", "--data", first.to_str().unwrap()]);
+    let watched = String::from_utf8(watched.stdout).unwrap();
+    for words in ["platform", "unpriced", "migrator-1: 100% reached", "no server"] {
+        assert!(watched.contains(words), "{words} is not in\n{watched}");
+    }
 }
 
 #[test]
@@ -83,7 +89,7 @@ fn it_tells_at_once_what_to_do_and_leaves_nothing_behind() {
     let opening: Vec<_> = lines.by_ref().take_while(|line| !line.starts_with("09:00")).collect();
     let url = opening[0].split(' ').next_back().unwrap().to_owned();
     assert!(url.starts_with("http://127.0.0.1:"), "{opening:?}");
-    for command in ["report", "alerts"] {
+    for command in ["watch", "report", "alerts"] {
         let line = opening.iter().find(|line| line.contains(&format!(" {command} ")));
         assert!(line.is_some_and(|line| line.ends_with(&format!("--url {url}"))), "{command}: {opening:?}");
     }
@@ -94,6 +100,24 @@ fn it_tells_at_once_what_to_do_and_leaves_nothing_behind() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert!(rest.iter().any(|line| line.contains("Stopped before the day was over")), "{rest:?}");
     assert!(temporary.path().read_dir().unwrap().next().is_none());
+}
+
+#[test]
+fn watching_nothing_fails_once_and_goes_on_trying_otherwise() {
+    let once = run(&["watch", "--once", "--url", "http://127.0.0.1:1"]);
+    assert_eq!(once.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&once.stderr).contains("does not answer"), "{once:?}");
+    assert_eq!(run(&["watch", "--url", "https://127.0.0.1:1"]).status.code(), Some(2));
+    let mut child = Command::new(PROGRAM)
+        .args(["watch", "--interval", "1", "--url", "http://127.0.0.1:1"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let tries = lines.filter(|line| line.contains("does not answer")).take(2).count();
+    assert_eq!(tries, 2);
+    // Nobody reads any more: that is an end, and no failure.
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

@@ -3,6 +3,9 @@
 //! What goes wrong between agents and a meter goes wrong here too: answers are lost and submissions come again,
 //! a key is used twice for different things, a call is taken back, counts are mended.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -314,7 +317,3 @@ fn repeat(posts: &mut Vec<Post>, rng: &mut Rng) {
     }
     posts.extend(again);
 }
-
-#[cfg(test)]
-#[path = "scenario/tests.rs"]
-mod tests;
