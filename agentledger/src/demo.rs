@@ -213,7 +213,7 @@ impl Show {
              {program} report --by team --url {url}\n  \
              {program} report --by hour --tz {zone} --url {url}\n  \
              {program} alerts --url {url}\n\n\
-             Ctrl-C stops it. Simulated times are in {zone}, where the day has just ended at 17:00.\n\n\
+             Ctrl-C stops it. The times are those of {zone}, where such a day ended less than an hour ago.\n\n\
              09:00  the agents begin\n",
             seed = self.seed,
         )

@@ -18,6 +18,17 @@ pub(crate) fn grouped(number: i128) -> String {
     text
 }
 
+/// A whole number in at most six characters or so, such as `356.3M`, cut and not rounded.
+pub(crate) fn compact(number: i128) -> String {
+    let size = number.unsigned_abs();
+    let steps = [(1_000_000_000_000, "T"), (1_000_000_000, "B"), (1_000_000, "M"), (1_000, "k")];
+    let sign = if number < 0 { "-" } else { "" };
+    match steps.iter().find(|(step, _)| size >= *step) {
+        Some((step, letter)) => format!("{sign}{}.{}{letter}", size / step, size % step / (step / 10)),
+        None => number.to_string(),
+    }
+}
+
 /// A sum in units of 10^-15 dollars.
 pub(crate) fn units(sum: UsdSum) -> i128 {
     let text = sum.to_string();
@@ -61,6 +72,8 @@ mod tests {
     #[test]
     fn figures_read_as_people_write_them() {
         assert_eq!([grouped(0), grouped(-1234), grouped(1_234_567)], ["0", "-1,234", "1,234,567"]);
+        let compacted = [0, 999, -1000, 356_353_864, 2_000_000_000_000].map(compact);
+        assert_eq!(compacted, ["0", "999", "-1.0k", "356.3M", "2.0T"]);
         let shown = |text: &str, places| dollars(units(text.parse().unwrap()), places);
         assert_eq!(shown("1234.565", 2), "$1,234.57");
         assert_eq!(shown("-0.004", 2), "$0.00");

@@ -3,7 +3,7 @@
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
-use ratatui::text::Line;
+use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Table};
 
 use super::view::{Spender, View};
@@ -24,7 +24,7 @@ const COLUMNS: [Column; 7] = [
     Column("cost/min", 11, |s| &s.cost_rate),
     Column("share", 6, |s| &s.share),
     Column("tokens", 13, |s| &s.tokens),
-    Column("tokens/min", 12, |s| &s.token_rate),
+    Column("tokens/min", 10, |s| &s.token_rate),
     Column("calls", 7, |s| &s.calls),
     Column("unpriced", 8, |s| &s.unpriced),
 ];
@@ -39,7 +39,7 @@ pub(super) fn draw(view: &View, frame: &mut Frame<'_>) {
     // Three lines of heads, one of keys; spenders need a frame, headings and two rows before alerts get any.
     let room = area.height.saturating_sub(4 + 5);
     let wanted = u16::try_from(alerts.len()).unwrap_or(ALERTS).clamp(1, ALERTS) + 2;
-    let below = if room < 3 { 0 } else { wanted.min(room) };
+    let below = if room < 3 { 0 } else { wanted.min(room.div_ceil(2).max(3)) };
     let [title, totals, state, spenders, news, keys] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
@@ -50,20 +50,35 @@ pub(super) fn draw(view: &View, frame: &mut Frame<'_>) {
     ])
     .areas(area);
     let head = format!("AgentLedger  {}, every {} s", view.place, view.interval);
-    frame.render_widget(line(head, Style::new().add_modifier(Modifier::BOLD)), title);
-    frame.render_widget(line(view.totals_line(), Style::new()), totals);
+    let line = |text: &str, style| Paragraph::new(Line::styled(cut(text, area.width), style));
+    frame.render_widget(line(&head, Style::new().add_modifier(Modifier::BOLD)), title);
+    frame.render_widget(line(&view.totals_line(), Style::new()), totals);
     let colour = if bad { Color::Red } else { Color::Green };
-    frame.render_widget(line(health, Style::new().fg(colour)), state);
+    frame.render_widget(line(&health, Style::new().fg(colour)), state);
     draw_spenders(view, frame, spenders);
     if below > 0 {
         draw_alerts(&alerts, frame, news);
     }
     let help = "q quit   1/a agents   2/t teams   3/m models   up/down scroll";
-    frame.render_widget(line(help.to_owned(), Style::new().add_modifier(Modifier::DIM)), keys);
+    frame.render_widget(line(help, Style::new().add_modifier(Modifier::DIM)), keys);
 }
 
-fn line(text: String, style: Style) -> Paragraph<'static> {
-    Paragraph::new(Line::styled(text, style))
+/// `text` in so many columns; what does not fit is marked.
+fn cut(text: &str, width: u16) -> String {
+    let width = usize::from(width);
+    if Span::raw(text).width() <= width {
+        return text.to_owned();
+    }
+    let mut kept = String::new();
+    for c in text.chars() {
+        kept.push(c);
+        if Span::raw(kept.as_str()).width() >= width {
+            kept.pop();
+            break;
+        }
+    }
+    kept.push('…');
+    kept
 }
 
 fn draw_spenders(view: &View, frame: &mut Frame<'_>, area: Rect) {
@@ -88,19 +103,21 @@ fn draw_spenders(view: &View, frame: &mut Frame<'_>, area: Rect) {
         return;
     }
     let shown = columns(area.width);
+    let figures: u16 = shown.iter().map(|column| column.1 + GAP).sum();
+    let name = area.width.saturating_sub(figures);
     let right = |text: &str| Cell::new(Line::raw(text.to_owned()).alignment(Alignment::Right));
     let heads = shown.iter().map(|column| right(column.0));
     let header = Row::new([Cell::new(view.by.name())].into_iter().chain(heads))
         .style(Style::new().add_modifier(Modifier::BOLD));
     let row = |spender: &Spender| {
         let figures = shown.iter().map(|column| right((column.2)(spender)));
-        let row = Row::new([Cell::new(spender.name.clone())].into_iter().chain(figures));
+        let row = Row::new([Cell::new(cut(&spender.name, name))].into_iter().chain(figures));
         // What costs an unknown amount must not look like what costs little.
         if spender.unpriced.is_empty() { row } else { row.style(Style::new().fg(Color::Yellow)) }
     };
     let table = Table::new(
         rows.iter().skip(view.scroll).map(row),
-        [Constraint::Min(1)].into_iter().chain(shown.iter().map(|column| Constraint::Length(column.1))),
+        [Constraint::Length(name)].into_iter().chain(shown.iter().map(|column| Constraint::Length(column.1))),
     )
     .header(header)
     .column_spacing(GAP)
@@ -132,7 +149,7 @@ fn draw_alerts(alerts: &[String], frame: &mut Frame<'_>, area: Rect) {
     let block = Block::new().borders(Borders::BOTTOM).title(" alerts, newest first ");
     let lines: Vec<Line<'_>> = match alerts {
         [] => vec![Line::raw("none")],
-        alerts => alerts.iter().map(|alert| Line::raw(alert.as_str())).collect(),
+        alerts => alerts.iter().map(|alert| Line::raw(cut(alert, area.width))).collect(),
     };
     frame.render_widget(Paragraph::new(lines).block(block), area);
 }

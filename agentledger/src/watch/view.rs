@@ -8,7 +8,7 @@ use shared::alert::{Alert, AlertKind};
 
 use super::look::Look;
 use crate::cli::WatchBy;
-use crate::figures::{dollars, grouped, share, units};
+use crate::figures::{compact, dollars, grouped, share, units};
 use crate::output::visible;
 
 /// Decimal places of dollars on the screen. Reports have all of them.
@@ -161,8 +161,8 @@ impl View {
     /// How the pipeline is, in a line, and whether that is bad.
     pub(super) fn health_line(&self) -> (String, bool) {
         if let Some(trouble) = &self.trouble {
-            let old = if self.look.is_some() { "; what is shown is old" } else { "" };
-            return (format!("{trouble} (trying again{old})"), true);
+            let old = if self.look.is_some() { ", what is shown is old" } else { "" };
+            return (format!("trying again{old}: {trouble}"), true);
         }
         match self.look.as_ref().map(|look| &look.health) {
             None => ("asking".to_owned(), false),
@@ -195,7 +195,7 @@ fn figures(line: &SpendLine, rate: Option<&Rate>, total: &SpendLine) -> Spender 
         cost_rate: rate.map_or_else(String::new, |rate| changed(rate.cost, money)),
         share,
         tokens: grouped(line.tokens),
-        token_rate: rate.map_or_else(String::new, |rate| changed(rate.tokens, grouped)),
+        token_rate: rate.map_or_else(String::new, |rate| changed(rate.tokens, compact)),
         calls: grouped(line.events.into()),
         unpriced: if line.unpriced_events == 0 {
             String::new()
@@ -242,7 +242,7 @@ fn short(alert: &Alert) -> String {
     };
     let (budget, scope, zone) = (&alert.budget, &alert.scope, alert.timezone.name());
     let zone = if zone == "UTC" { String::new() } else { format!(" ({zone})") };
-    format!("{at}{zone}  {budget}: {what}, {spent} by {scope}")
+    format!("{at}  {budget}: {what}, {spent} by {scope}{zone}")
 }
 
 /// Without what would move a terminal's cursor, or turn the text around.

@@ -80,6 +80,13 @@ proptest! {
     }
 
     #[test]
+    fn when_the_day_begins_changes_no_total(seed in any::<u64>(), later in 0_u64..1000) {
+        let day = Scenario::of(seed);
+        let other = instant(start(), later * HOUR);
+        prop_assert_eq!(day.truth(&book(), start()), day.truth(&book(), other));
+    }
+
+    #[test]
     fn what_is_sent_again_is_the_same_and_no_two_things_share_a_name(seed in any::<u64>()) {
         let day = Scenario::of(seed);
         let mut sealed: BTreeMap<&str, &Content> = BTreeMap::new();
