@@ -1,10 +1,12 @@
 //! The commands that ask a ledger and print its answer.
 
 mod budget;
+mod deliveries;
 mod lists;
 mod report;
 
 pub(crate) use budget::budget;
+pub(crate) use deliveries::deliveries;
 pub(crate) use lists::{alerts, conflicts, corrections, events, quarantine};
 pub(crate) use report::report;
 

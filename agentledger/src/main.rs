@@ -52,6 +52,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Report(args) => commands::report(&args),
         Command::Events(args) => commands::events(&args),
         Command::Alerts(args) => commands::alerts(&args),
+        Command::Deliveries(args) => commands::deliveries(&args),
         Command::Conflicts(args) => commands::conflicts(&args),
         Command::Quarantine(args) => commands::quarantine(&args),
         Command::Corrections(args) => commands::corrections(&args),

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 mod alerts;
 mod budgets;
+mod deliveries;
 mod feed;
 mod records;
 mod rollups;

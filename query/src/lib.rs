@@ -23,7 +23,8 @@ pub use filter::Filter;
 pub use http::Query;
 pub use instant::{parse_instant, show_instant};
 pub use lists::{
-    AlertReport, AwaitedLine, AwaitedReport, BudgetReport, ConflictReport, QuarantineReport, Unmet,
+    AlertReport, AwaitedLine, AwaitedReport, BudgetReport, ConflictReport, DeliveryReport, QuarantineReport,
+    Unmet,
 };
 pub use report::{NOT_STATED, SpendLine, SpendReport, TaskCounts, UsageSums};
 pub use spend::{By, SpendRequest, spend};
