@@ -7,13 +7,15 @@ use std::time::Duration;
 use alerter::admin::Admin;
 use anyhow::{Context, anyhow};
 use local::dir::DataDir;
-use local::host::{Pipeline, PipelineConfig, Status};
-use local::notify::LogNotifier;
+use local::host::{Counters, Pipeline, PipelineConfig, Status};
+use local::ledger::SqliteLedger;
+use local::notify::LogAnd;
 use query::Query;
 use shared::clock::{Clock, SystemClock};
 use shared::ledger::BudgetStore;
 use shared::price::PriceBook;
 use tokio::net::TcpListener;
+use webhook::Webhook;
 
 use crate::cli::UpArgs;
 use crate::config::Config;
@@ -28,7 +30,15 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<()> {
     };
     let address = listen_address(&args.listen).map_err(Misuse)?;
     let dir = DataDir::create(&args.data)?;
-    let mut pipeline = Pipeline::start(dir, &pipeline_config(&config)?, LogNotifier, SystemClock)?;
+    let webhook = match &config.webhook {
+        Some(settings) => Some(settings.open().map_err(|e| Misuse(e.to_string()))?),
+        None => None,
+    };
+    let notifier = |ledger: &Arc<SqliteLedger>, _: &Arc<Counters>| {
+        let to = |config| Webhook::new(config, Arc::clone(ledger), SystemClock, Arc::new(|_| ()));
+        LogAnd::new(webhook.map(to))
+    };
+    let mut pipeline = Pipeline::start_with(dir, &pipeline_config(&config)?, notifier, SystemClock)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -148,10 +148,20 @@ impl Status {
 
 impl<C: Clock + Clone + 'static> Pipeline<C> {
     /// Opens what is in `dir`, or makes it, and starts where it stopped.
-    pub fn start<N: Notifier + Clone + 'static>(
+    pub fn start<N: Notifier + 'static>(
         dir: DataDir,
         config: &PipelineConfig,
         notifier: N,
+        clock: C,
+    ) -> Result<Self, StartError> {
+        Self::start_with(dir, config, |_, _| notifier, clock)
+    }
+
+    /// The same, with a notifier made of what it writes to: the ledger, and the counters.
+    pub fn start_with<N: Notifier + 'static>(
+        dir: DataDir,
+        config: &PipelineConfig,
+        notifier: impl FnOnce(&Arc<SqliteLedger>, &Arc<Counters>) -> N,
         clock: C,
     ) -> Result<Self, StartError> {
         let ledger = Arc::new(SqliteLedger::open(&dir.ledger())?);
@@ -164,6 +174,7 @@ impl<C: Clock + Clone + 'static> Pipeline<C> {
             clock.clone(),
             Arc::clone(&config.book),
         ));
+        let notifier = notifier(&ledger, &counters);
         let alerter = Arc::new(Alerter::new(Arc::clone(&ledger), notifier, clock.clone()));
 
         let (stop, stopped) = watch::channel(false);
