@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod config;
 mod embedded;
+mod metrics;
 mod output;
 mod serve;
 mod source;

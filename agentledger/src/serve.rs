@@ -7,6 +7,7 @@ mod convert;
 mod guard;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 use std::future::Future;
 use std::io;
@@ -25,6 +26,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use connection::{Activity, Gate};
+
+pub(crate) use traffic::Traffic;
 
 /// The most connections at a time; a thread of the blocking pool serves each report.
 const MAX_CONNECTIONS: usize = 512;
@@ -92,6 +95,10 @@ pub(crate) struct Routes {
     pub(crate) admin: Handler,
     /// `GET /healthz`, as JSON.
     pub(crate) health: Arc<dyn Fn() -> String + Send + Sync>,
+    /// `GET /metrics`.
+    pub(crate) metrics: Handler,
+    /// Counts what is asked and answered.
+    pub(crate) traffic: Arc<Traffic>,
 }
 
 /// Resolves `--listen`, which must stay on this machine: there is no authentication.
@@ -147,7 +154,9 @@ pub(crate) async fn serve(
 
 async fn answer(routes: &Routes, request: Request) -> Response {
     let id = uuid::Uuid::now_v7().to_string();
+    let flight = routes.traffic.begin(request.uri().path());
     let mut response = route(routes, request, &id).await;
+    flight.answered(&response);
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", id);
     }
@@ -176,15 +185,17 @@ async fn route(routes: &Routes, request: Request, id: &str) -> Response {
         "/healthz" if method == Method::GET || method == Method::HEAD => {
             return convert::response(edge::json((routes.health)()));
         }
+        "/metrics" if method == Method::GET || method == Method::HEAD => &routes.metrics,
         "/v1/usage" if method == Method::POST => &routes.ingest,
-        "/healthz" | "/v1/usage" => {
-            let wanted = if path == "/healthz" { "GET" } else { "POST" };
+        "/healthz" | "/metrics" | "/v1/usage" => {
+            let wanted = if path == "/v1/usage" { "POST" } else { "GET" };
             return refuse(Problem::method_not_allowed(wanted, format!("{path} takes {wanted}")));
         }
         path if path.starts_with("/v1/admin/") => &routes.admin,
         path if path.starts_with("/v1/") => &routes.query,
         _ => {
-            let detail = format!("there is no {path}; see /v1/usage, /v1/spend, /v1/events, /healthz");
+            let detail =
+                format!("there is no {path}; see /v1/usage, /v1/spend, /v1/events, /healthz, /metrics");
             return refuse(Problem::not_found(detail));
         }
     };

@@ -12,6 +12,7 @@ use local::ledger::SqliteLedger;
 use local::notify::LogAnd;
 use query::Query;
 use shared::clock::{Clock, SystemClock};
+use shared::delivery::DeliveryAttempt;
 use shared::ledger::BudgetStore;
 use shared::price::PriceBook;
 use tokio::net::TcpListener;
@@ -19,7 +20,8 @@ use webhook::Webhook;
 
 use crate::cli::UpArgs;
 use crate::config::Config;
-use crate::serve::{DRAIN, Handler, Routes, listen_address, serve};
+use crate::metrics::Metrics;
+use crate::serve::{DRAIN, Handler, Routes, Traffic, listen_address, serve};
 use crate::source::Misuse;
 
 /// Runs until a signal.
@@ -34,9 +36,10 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<()> {
         Some(settings) => Some(settings.open().map_err(|e| Misuse(e.to_string()))?),
         None => None,
     };
-    let notifier = |ledger: &Arc<SqliteLedger>, _: &Arc<Counters>| {
-        let to = |config| Webhook::new(config, Arc::clone(ledger), SystemClock, Arc::new(|_| ()));
-        LogAnd::new(webhook.map(to))
+    let notifier = |ledger: &Arc<SqliteLedger>, counters: &Arc<Counters>| {
+        let counters = Arc::clone(counters);
+        let count = Arc::new(move |attempt: &DeliveryAttempt| counters.attempted(attempt));
+        LogAnd::new(webhook.map(|config| Webhook::new(config, Arc::clone(ledger), SystemClock, count)))
     };
     let mut pipeline = Pipeline::start_with(dir, &pipeline_config(&config)?, notifier, SystemClock)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -79,6 +82,8 @@ fn routes(pipeline: &Pipeline<SystemClock>) -> Routes {
     let query = Arc::new(Query::new(Arc::clone(pipeline.ledger()), SystemClock));
     let admin = Arc::new(Admin::new(Arc::clone(pipeline.ledger()), SystemClock));
     let status = pipeline.status();
+    let traffic = Arc::<Traffic>::default();
+    let metrics = Arc::new(Metrics::new(pipeline.gauges(), Arc::clone(&traffic), SystemClock));
     Routes {
         ingest: Handler::new(move |request| {
             let ingest = Arc::clone(&ingest);
@@ -93,6 +98,11 @@ fn routes(pipeline: &Pipeline<SystemClock>) -> Routes {
             async move { admin.handle(request).await }
         }),
         health: Arc::new(move || health(&status())),
+        metrics: Handler::blocking(move |_| {
+            let metrics = Arc::clone(&metrics);
+            async move { metrics.answer() }
+        }),
+        traffic,
     }
 }
 

@@ -18,6 +18,7 @@ mod records;
 mod rollups;
 mod schema;
 
+pub use alerts::PendingAlerts;
 pub use feed::Change;
 
 /// The most items of one commit. SQLite has no limit; more events in one transaction share more rollups, and

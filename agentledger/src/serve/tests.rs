@@ -44,6 +44,8 @@ impl Server {
             query,
             admin: echo("admin"),
             health: Arc::new(|| r#"{"status":"ok"}"#.to_owned()),
+            metrics: echo("metrics"),
+            traffic: Arc::default(),
         };
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = std::sync::mpsc::channel();
