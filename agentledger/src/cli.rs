@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Events(EventsArgs),
     /// List budget alerts, newest first.
     Alerts(AlertsArgs),
+    /// List attempts to deliver alerts to the webhook, newest first.
+    Deliveries(DeliveriesArgs),
     /// List events that came again with other content; the first stands.
     Conflicts(ListArgs),
     /// List what could not be counted, with the reason.
@@ -222,6 +224,15 @@ pub(crate) struct AlertsArgs {
     pub(crate) output: OutputArgs,
     #[command(flatten)]
     pub(crate) ledger: LedgerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeliveriesArgs {
+    /// Of one alert only, by its id.
+    #[arg(long, value_name = "ID")]
+    pub(crate) alert: Option<String>,
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
 }
 
 #[derive(Debug, Args)]

@@ -2,11 +2,13 @@
 
 mod budget;
 mod completeness;
+mod deliveries;
 mod lists;
 mod report;
 
 pub(crate) use budget::budget;
 pub(crate) use completeness::completeness;
+pub(crate) use deliveries::deliveries;
 pub(crate) use lists::{alerts, conflicts, corrections, events, quarantine};
 pub(crate) use report::{report, spend_grid};
 

@@ -1,11 +1,15 @@
 //! `--config FILE`: settings in TOML. An unknown key is an error: a mistyped budget that is ignored costs
 //! money.
 
+mod webhook;
+
 use std::path::Path;
 
 use shared::budget::{BudgetForm, BudgetSpec};
 use shared::money::UnitPrice;
 use toml::{Table, Value};
+
+pub(crate) use webhook::{ALERT_KEYS, WebhookSettings};
 
 /// What the operator set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,11 +22,13 @@ pub(crate) struct Config {
     pub(crate) stream_hours: u32,
     /// How late an event may arrive.
     pub(crate) late_days: u32,
+    /// Where alerts go, beside the log.
+    pub(crate) webhook: Option<WebhookSettings>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { fallback: None, budgets: Vec::new(), stream_hours: 24, late_days: 400 }
+        Self { fallback: None, budgets: Vec::new(), stream_hours: 24, late_days: 400, webhook: None }
     }
 }
 
@@ -49,7 +55,7 @@ const TABLES: [(&str, &[&str]); 6] = [
     ("budgets", &["name", "scope", "limit_usd", "limit_tokens", "period", "timezone", "thresholds"]),
     ("retention", &["stream_hours", "late_days"]),
     ("limits", &[]),
-    ("alerts", &[]),
+    ("alerts", &ALERT_KEYS),
     ("auth", &[]),
 ];
 
@@ -115,6 +121,7 @@ impl Config {
                     whole(name, table, "stream_hours", 1..=8760)?.unwrap_or(self.stream_hours);
                 self.late_days = whole(name, table, "late_days", 1..=3660)?.unwrap_or(self.late_days);
             }
+            "alerts" => self.webhook = webhook::read(name, table)?,
             _ => {}
         }
         Ok(())
@@ -225,6 +232,9 @@ mod tests {
             period = "day"
             [retention]
             stream_hours = 48
+            [alerts]
+            webhook_url = "https://hooks.example/x"
+            webhook_secret_file = "webhook.secret"
             [auth]
             "#,
         )

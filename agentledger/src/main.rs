@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod embedded;
 mod figures;
+mod metrics;
 mod output;
 mod serve;
 mod source;
@@ -58,6 +59,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Report(args) => commands::report(&args),
         Command::Events(args) => commands::events(&args),
         Command::Alerts(args) => commands::alerts(&args),
+        Command::Deliveries(args) => commands::deliveries(&args),
         Command::Conflicts(args) => commands::conflicts(&args),
         Command::Quarantine(args) => commands::quarantine(&args),
         Command::Corrections(args) => commands::corrections(&args),

@@ -7,6 +7,7 @@ mod convert;
 mod guard;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 use std::future::Future;
 use std::io;
@@ -25,6 +26,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use connection::{Activity, Gate};
+
+pub(crate) use traffic::Traffic;
 
 /// The most connections at a time; a thread of the blocking pool serves each report.
 const MAX_CONNECTIONS: usize = 512;
@@ -93,6 +96,10 @@ pub(crate) struct Routes {
     pub(crate) health: Arc<dyn Fn() -> String + Send + Sync>,
     /// Told of each submission that is refused before its handler sees it.
     pub(crate) refused: Arc<dyn Fn() + Send + Sync>,
+    /// `GET /metrics`.
+    pub(crate) metrics: Handler,
+    /// Counts what is asked and answered.
+    pub(crate) traffic: Arc<Traffic>,
 }
 
 /// Resolves `--listen`, which must stay on this machine: there is no authentication.
@@ -148,8 +155,10 @@ pub(crate) async fn serve(
 
 async fn answer(routes: &Routes, request: Request) -> Response {
     let id = uuid::Uuid::now_v7().to_string();
+    let flight = routes.traffic.begin(request.uri().path());
     let is_last = guard::is_last(request.headers());
     let mut response = route(routes, request, &id).await;
+    flight.answered(&response);
     if is_last {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -190,9 +199,10 @@ async fn route(routes: &Routes, request: Request, id: &str) -> Response {
         "/healthz" if method == Method::GET || method == Method::HEAD => {
             return convert::response(edge::json((routes.health)()));
         }
+        "/metrics" if method == Method::GET || method == Method::HEAD => &routes.metrics,
         "/v1/usage" if method == Method::POST => &routes.ingest,
-        "/healthz" | "/v1/usage" => {
-            let wanted = if path == "/healthz" { "GET" } else { "POST" };
+        "/healthz" | "/metrics" | "/v1/usage" => {
+            let wanted = if path == "/v1/usage" { "POST" } else { "GET" };
             return refuse(Problem::method_not_allowed(wanted, format!("{path} takes {wanted}")));
         }
         path if path.starts_with("/v1/admin/") => &routes.admin,
@@ -200,7 +210,8 @@ async fn route(routes: &Routes, request: Request, id: &str) -> Response {
             &routes.query
         }
         _ => {
-            let detail = format!("there is no {path}; see /v1/usage, /v1/spend, /v1/events, /healthz");
+            let detail =
+                format!("there is no {path}; see /v1/usage, /v1/spend, /v1/events, /healthz, /metrics");
             return refuse(Problem::not_found(detail));
         }
     };

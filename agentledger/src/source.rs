@@ -66,12 +66,7 @@ impl Source {
 
     /// A running server.
     pub(crate) fn server(url: &str) -> anyhow::Result<Self> {
-        if url.starts_with("https://") {
-            let text = "--url: https is not supported by this build; give an http:// address of a server on \
-                        this machine, or --data DIR";
-            return Err(Misuse(text.to_owned()).into());
-        }
-        if !url.starts_with("http://") {
+        if !url.starts_with("http://") && !url.starts_with("https://") {
             return Err(Misuse(format!("--url {url:?} is no address such as {DEFAULT_URL}")).into());
         }
         let config = ureq::Agent::config_builder()
@@ -163,11 +158,27 @@ mod tests {
 
     #[test]
     fn addresses_that_cannot_be_asked_are_misuse() {
-        for url in ["https://ledger.example", "ledger:8080", ""] {
+        for url in ["ftp://ledger.example", "ledger:8080", ""] {
             let error = Source::server(url).err().unwrap();
             assert!(error.is::<Misuse>(), "{url}");
         }
         assert!(Source::server("http://127.0.0.1:1/").is_ok());
+        assert!(Source::server("https://ledger.example").is_ok());
+    }
+
+    #[test]
+    fn https_is_spoken_to_an_https_address() {
+        use std::io::Read;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let first_byte = std::thread::spawn(move || {
+            let mut byte = [0];
+            listener.accept().unwrap().0.read_exact(&mut byte).unwrap();
+            byte[0]
+        });
+        // The peer hangs up within the handshake.
+        assert!(Source::server(&url).unwrap().get("/v1/alerts", &[]).is_err());
+        assert_eq!(first_byte.join().unwrap(), 22, "a TLS handshake record");
     }
 
     #[test]

@@ -8,18 +8,22 @@ use std::time::Duration;
 use alerter::admin::Admin;
 use anyhow::{Context, anyhow};
 use local::dir::DataDir;
-use local::host::{Pipeline, PipelineConfig, Status};
-use local::notify::LogNotifier;
+use local::host::{Counters, Pipeline, PipelineConfig, Status};
+use local::ledger::SqliteLedger;
+use local::notify::LogAnd;
 use query::Query;
 use shared::budget::BudgetSpec;
 use shared::clock::{Clock, SystemClock};
+use shared::delivery::DeliveryAttempt;
 use shared::ledger::BudgetStore;
 use shared::price::PriceBook;
 use tokio::net::TcpListener;
+use webhook::Webhook;
 
 use crate::cli::UpArgs;
 use crate::config::Config;
-use crate::serve::{DRAIN, Handler, Routes, listen_address, serve};
+use crate::metrics::Metrics;
+use crate::serve::{DRAIN, Handler, Routes, Traffic, listen_address, serve};
 use crate::source::Misuse;
 
 /// Runs until a signal.
@@ -30,7 +34,16 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<()> {
     };
     let address = listen_address(&args.listen).map_err(Misuse)?;
     let dir = DataDir::create(&args.data)?;
-    let mut pipeline = Pipeline::start(dir, &pipeline_config(&config)?, LogNotifier, SystemClock)?;
+    let webhook = match &config.webhook {
+        Some(settings) => Some(settings.open().map_err(|e| Misuse(e.to_string()))?),
+        None => None,
+    };
+    let notifier = |ledger: &Arc<SqliteLedger>, counters: &Arc<Counters>| {
+        let counters = Arc::clone(counters);
+        let count = Arc::new(move |attempt: &DeliveryAttempt| counters.attempted(attempt));
+        LogAnd::new(webhook.map(|config| Webhook::new(config, Arc::clone(ledger), SystemClock, count)))
+    };
+    let mut pipeline = Pipeline::start_with(dir, &pipeline_config(&config)?, notifier, SystemClock)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -81,6 +94,8 @@ pub(crate) fn routes<C: Clock + Clone + 'static>(pipeline: &Pipeline<C>, clock: 
     let query = Arc::new(Query::new(Arc::clone(pipeline.ledger()), clock.clone()));
     let admin = Arc::new(Admin::new(Arc::clone(pipeline.ledger()), clock));
     let status = pipeline.status();
+    let traffic = Arc::<Traffic>::default();
+    let metrics = Arc::new(Metrics::new(pipeline.gauges(), Arc::clone(&traffic), SystemClock));
     Routes {
         ingest: Handler::new(move |request| {
             let ingest = Arc::clone(&ingest);
@@ -96,6 +111,11 @@ pub(crate) fn routes<C: Clock + Clone + 'static>(pipeline: &Pipeline<C>, clock: 
         }),
         health: Arc::new(move || health(&status())),
         refused: Arc::new(move || refused.count_rejected()),
+        metrics: Handler::blocking(move |_| {
+            let metrics = Arc::clone(&metrics);
+            async move { metrics.answer() }
+        }),
+        traffic,
     }
 }
 

@@ -1,20 +1,23 @@
 //! One budget in one period: read the state, then the totals, then move the state if nobody else did.
 
 use std::collections::BTreeSet;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use shared::alert::{Alert, Delivery, StateKey};
 use shared::budget::Budget;
 use shared::clock::Clock;
-use shared::id::BudgetName;
 use shared::ledger::{AlertQuery, AlertStore, BudgetStore, LedgerError, RollupStore};
 use shared::notifier::Notifier;
 use shared::window::Range;
 
-use crate::{Alerter, contributors, period_totals, state_key};
+use crate::{AlertPeriod, Alerter, contributors, period_totals, state_key};
 
 /// How many undelivered alerts are taken on at once.
 const PENDING: usize = 1_000;
+/// How long a round of delivering begins with another alert: the rest is for the next round. A slow receiver
+/// holds up the evaluation of budgets no longer than that.
+const DELIVERING: Duration = Duration::from_secs(20);
 /// How often a decision is made anew after someone else moved the state in between.
 const RACES: usize = 32;
 
@@ -37,6 +40,7 @@ impl<L: RollupStore + BudgetStore + AlertStore, N: Notifier, C: Clock> Alerter<L
                 .map(|transition| Alert::new(budget, period, transition, &totals, top.clone()))
                 .collect();
             if self.ledger.advance_alerts(&key, state.revision, &next, &alerts).await? {
+                alerts.iter().for_each(|alert| (self.decided)(alert));
                 return self.deliver_pending(&key).await;
             }
         }
@@ -53,32 +57,59 @@ impl<L: RollupStore + BudgetStore + AlertStore, N: Notifier, C: Clock> Alerter<L
             period_start: Some(key.period_start),
             ..pending()
         };
-        self.deliver(&pending).await
+        self.deliver(self.ledger.alerts(&pending).await?).await.map(drop)
     }
 
-    /// Delivers pending alerts, oldest first, each noted when it has arrived: a crash in between delivers
-    /// again, under the same id. What is not taken holds up what comes after it in its period, so that a
-    /// crossing is told before its end, and the newest word is the last.
-    pub(crate) async fn deliver(&self, pending: &AlertQuery) -> Result<(), LedgerError> {
-        let mut held: BTreeSet<(BudgetName, Timestamp)> = BTreeSet::new();
-        for alert in self.ledger.alerts(pending).await? {
-            let period = (alert.budget.clone(), alert.period_start);
+    /// Sends again what is not known to have arrived, oldest first, but beginning after the period whose alert
+    /// was not taken in the last round, and coming to that in the end. A notifier may have enough of a round
+    /// after one failure: one alert that it never takes would keep all others from it.
+    pub(crate) async fn deliver_again(&self) -> Result<(), LedgerError> {
+        let mut alerts = self.ledger.alerts(&pending()).await?;
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(last) = alerts.iter().position(|alert| Some(period_of(alert)) == refused) {
+            let tried: BTreeSet<_> = alerts[..=last].iter().map(period_of).collect();
+            // Stable, so that the alerts of a period stay in their order.
+            alerts.sort_by_key(|alert| tried.contains(&period_of(alert)));
+        }
+        let refused = self.deliver(alerts).await?;
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+        Ok(())
+    }
+
+    /// Delivers alerts in this order, each noted when it has arrived: a crash in between delivers again, under
+    /// the same id. What is not taken holds up what comes after it in its period, so that a crossing is told
+    /// before its end, and the newest word is the last. Answers the first period of which one was not taken.
+    async fn deliver(&self, alerts: Vec<Alert>) -> Result<Option<AlertPeriod>, LedgerError> {
+        let began = Instant::now();
+        let mut held = BTreeSet::new();
+        let mut refused = None;
+        for alert in alerts {
+            let period = period_of(&alert);
             if held.contains(&period) {
                 continue;
+            }
+            if began.elapsed() > DELIVERING {
+                tracing::warn!("delivering takes long; the sweep goes on with the other pending alerts");
+                break;
             }
             match self.notifier.notify(&alert).await {
                 Ok(()) => self.ledger.mark_delivered(&alert.id).await?,
                 Err(error) => {
                     tracing::warn!(%error, alert = alert.id, "the sweep will send it again");
+                    refused.get_or_insert_with(|| period.clone());
                     held.insert(period);
                 }
             }
         }
-        Ok(())
+        Ok(refused)
     }
 }
 
+fn period_of(alert: &Alert) -> AlertPeriod {
+    (alert.budget.clone(), alert.period_start)
+}
+
 /// What is not known to have arrived.
-pub(crate) fn pending() -> AlertQuery {
+fn pending() -> AlertQuery {
     AlertQuery { state: Some(Delivery::Pending), oldest_first: true, limit: PENDING, ..AlertQuery::default() }
 }

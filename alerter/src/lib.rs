@@ -11,11 +11,12 @@ mod news;
 mod totals;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use jiff::Timestamp;
-use shared::alert::StateKey;
+use shared::alert::{Alert, StateKey};
 use shared::budget::Budget;
 use shared::clock::Clock;
 use shared::id::BudgetName;
@@ -23,7 +24,6 @@ use shared::ledger::{AlertStore, BudgetStore, LedgerError, RollupStore};
 use shared::notifier::Notifier;
 use shared::window::Range;
 
-use evaluate::pending;
 use news::{News, Watched};
 
 pub use totals::period_totals;
@@ -39,12 +39,27 @@ pub struct Alerter<L, N, C> {
     ledger: L,
     notifier: N,
     clock: C,
+    decided: Decided,
+    /// The period whose alert was not taken in the last round of sending again.
+    refused: Mutex<Option<AlertPeriod>>,
 }
+
+/// Whose alerts are told in their order.
+type AlertPeriod = (BudgetName, Timestamp);
+
+/// Is shown each alert once it is decided and stored, for metrics.
+pub type Decided = Arc<dyn Fn(&Alert) + Send + Sync>;
 
 impl<L: RollupStore + BudgetStore + AlertStore, N: Notifier, C: Clock> Alerter<L, N, C> {
     /// A handler over these ports.
     pub fn new(ledger: L, notifier: N, clock: C) -> Self {
-        Self { ledger, notifier, clock }
+        Self { ledger, notifier, clock, decided: Arc::new(|_| ()), refused: Mutex::default() }
+    }
+
+    /// The same handler, showing what it decides.
+    #[must_use]
+    pub fn showing(self, decided: Decided) -> Self {
+        Self { decided, ..self }
     }
 
     /// Evaluates the budgets that a batch of changes may concern. The answer names the changes that have to
@@ -106,7 +121,7 @@ impl<L: RollupStore + BudgetStore + AlertStore, N: Notifier, C: Clock> Alerter<L
     /// one before, and those that it is due in. What fails is told in the end, and keeps nothing else from its
     /// turn.
     pub async fn sweep(&self) -> Result<(), LedgerError> {
-        let mut outcome = self.deliver(&pending()).await;
+        let mut outcome = self.deliver_again().await;
         let now = self.clock.now();
         let budgets = self.ledger.budgets().await?;
         let mut periods: Vec<(&Budget, Range)> = Vec::new();

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use shared::alert::{Alert, AlertState, Delivery, StateKey};
 use shared::budget::{Budget, BudgetSpec, Limit};
+use shared::delivery::{DeliveryAttempt, DeliveryStore, Failure, MAX_DELIVERIES, Outcome};
 use shared::event::UsageEvent;
 use shared::hash::ContentHash;
 use shared::id::{AgentId, BudgetName, EventId, OwnId, RecordKey, SenderId, TaskId, TeamId};
@@ -355,4 +356,32 @@ pub async fn aside<L: Ledger>(ledger: &L) -> Checked {
     ledger.commit(Commit { records: vec![write], ..Commit::default() }).await?;
     ensure(ledger.awaited(9).await? == vec![missed], "a correction of no event of its target is listed")?;
     Ok(())
+}
+
+/// Attempts to deliver are listed newest first, by alert, and bounded.
+pub async fn deliveries<L: DeliveryStore>(ledger: &L) -> Checked {
+    let attempt = |alert: &str, attempt: u32, outcome| -> Result<_, Box<dyn std::error::Error>> {
+        let at = "2026-03-07T10:05:00Z".parse()?;
+        let target = "https://hooks.example".to_owned();
+        Ok(DeliveryAttempt { alert_id: alert.to_owned(), target, at, attempt, duration_ms: 12, outcome })
+    };
+    ensure(ledger.deliveries(None, 9).await?.is_empty(), "there are none at first")?;
+    let first = attempt("a.1", 1, Outcome::Error(Failure::Timeout))?;
+    let second = attempt("a.1", 2, Outcome::Status(200))?;
+    let other = attempt("a", 1, Outcome::Status(503))?;
+    for noted in [&first, &other, &second] {
+        ledger.note_delivery(noted).await?;
+    }
+    let all = ledger.deliveries(None, 9).await?;
+    ensure(all == [second.clone(), other.clone(), first.clone()], "the last one noted comes first")?;
+    ensure(ledger.deliveries(None, 1).await? == vec![second.clone()], "at most as many as asked for")?;
+    ensure(ledger.deliveries(Some("a.1"), 9).await? == [second, first], "of one alert")?;
+    ensure(ledger.deliveries(Some("a"), 9).await? == [other], "by its whole id")?;
+    ensure(ledger.deliveries(Some("b"), 9).await?.is_empty(), "another has none")?;
+    for n in 1..=MAX_DELIVERIES {
+        ledger.note_delivery(&attempt("b", u32::try_from(n)?, Outcome::Status(500))?).await?;
+    }
+    let kept = ledger.deliveries(None, MAX_DELIVERIES).await?;
+    ensure(kept.len() == MAX_DELIVERIES, "the newest are kept")?;
+    ensure(kept.iter().all(|attempt| attempt.alert_id == "b"), "as they were noted")
 }

@@ -7,6 +7,7 @@
 mod aggregate;
 mod alert;
 mod counters;
+mod gauges;
 mod shard;
 mod upkeep;
 
@@ -17,6 +18,7 @@ use std::time::Duration;
 use aggregator::Aggregator;
 use alerter::Alerter;
 use ingest::{Ingest, IngestConfig};
+use shared::alert::Alert;
 use shared::clock::Clock;
 use shared::notifier::Notifier;
 use shared::price::PriceBook;
@@ -27,7 +29,8 @@ use crate::ledger::{LedgerOpenError, SqliteLedger};
 use crate::mapping::SourceConfig;
 use crate::stream::{StreamLog, StreamOpenError, StreamOptions, StreamReadError};
 
-pub use counters::{Counters, Counts};
+pub use counters::{Counted, Counters, Counts, Flow, Flows, MAX_AGENT_SERIES, OTHER_AGENTS};
+pub use gauges::Gauges;
 pub use shard::{Lag, Progress};
 
 /// How the pipeline runs.
@@ -148,10 +151,20 @@ impl Status {
 
 impl<C: Clock + Clone + 'static> Pipeline<C> {
     /// Opens what is in `dir`, or makes it, and starts where it stopped.
-    pub fn start<N: Notifier + Clone + 'static>(
+    pub fn start<N: Notifier + 'static>(
         dir: DataDir,
         config: &PipelineConfig,
         notifier: N,
+        clock: C,
+    ) -> Result<Self, StartError> {
+        Self::start_with(dir, config, |_, _| notifier, clock)
+    }
+
+    /// The same, with a notifier made of what it writes to: the ledger, and the counters.
+    pub fn start_with<N: Notifier + 'static>(
+        dir: DataDir,
+        config: &PipelineConfig,
+        notifier: impl FnOnce(&Arc<SqliteLedger>, &Arc<Counters>) -> N,
         clock: C,
     ) -> Result<Self, StartError> {
         let ledger = Arc::new(SqliteLedger::open(&dir.ledger())?);
@@ -164,14 +177,18 @@ impl<C: Clock + Clone + 'static> Pipeline<C> {
             clock.clone(),
             Arc::clone(&config.book),
         ));
-        let alerter = Arc::new(Alerter::new(Arc::clone(&ledger), notifier, clock.clone()));
+        let notifier = notifier(&ledger, &counters);
+        let counted = Arc::clone(&counters);
+        let decided = move |alert: &Alert| counted.decided(alert.kind);
+        let alerter = Alerter::new(Arc::clone(&ledger), notifier, clock.clone()).showing(Arc::new(decided));
+        let alerter = Arc::new(alerter);
 
         let (stop, stopped) = watch::channel(false);
         let mut aggregation = Stage { stop, threads: Vec::new() };
         let mut shards = Vec::new();
         for shard in 0..stream.shards() {
             let (progress, thread) =
-                aggregate::start(&aggregator, &ledger, &stream, shard, &config.aggregator, stopped.clone())?;
+                aggregate::start(&aggregator, &ledger, &stream, &counters, shard, config, stopped.clone())?;
             shards.push(progress);
             aggregation.threads.push(thread);
         }
@@ -228,6 +245,14 @@ impl<C: Clock + 'static> Pipeline<C> {
             rejected: ingest.rejected(),
             counts: counters.counts(),
         }
+    }
+}
+
+impl<C: Clock + 'static> Pipeline<C> {
+    /// A view for metrics, which reads the disk where it is called.
+    pub fn gauges(&self) -> impl Fn() -> Gauges + Send + Sync + 'static {
+        let (ledger, counters) = (Arc::clone(&self.ledger), Arc::clone(&self.counters));
+        gauges::reader(self.status(), self.stream.clone(), ledger, counters)
     }
 }
 

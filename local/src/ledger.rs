@@ -12,12 +12,14 @@ use tokio::sync::watch;
 
 mod alerts;
 mod budgets;
+mod deliveries;
 mod feed;
 mod records;
 mod rollups;
 mod schema;
 mod sequences;
 
+pub use alerts::PendingAlerts;
 pub use feed::Change;
 
 /// The most items of one commit. SQLite has no limit; more events in one transaction share more rollups, and

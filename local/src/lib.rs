@@ -1,6 +1,7 @@
 //! AgentLedger on one machine: the ports embedded, and the host that drives the handlers.
 
 pub mod dir;
+pub mod histogram;
 pub mod host;
 pub mod ledger;
 pub mod mapping;

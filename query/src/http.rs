@@ -9,6 +9,7 @@ use http::{Method, StatusCode};
 use serde::Serialize;
 use shared::alert::Delivery;
 use shared::clock::Clock;
+use shared::delivery::DeliveryStore;
 use shared::id::{AgentId, BudgetName, ModelId, SessionId, TaskId, TeamId};
 use shared::ledger::Ledger;
 use shared::window::Zone;
@@ -41,7 +42,7 @@ impl<L, C: Clone> Clone for Query<L, C> {
     }
 }
 
-impl<L: Ledger, C: Clock> Query<L, C> {
+impl<L: Ledger + DeliveryStore, C: Clock> Query<L, C> {
     /// Reads from `ledger`.
     pub fn new(ledger: Arc<L>, clock: C) -> Self {
         Self { ledger, clock, host_limits: Vec::new() }
@@ -71,6 +72,7 @@ impl<L: Ledger, C: Clock> Query<L, C> {
             "/v1/spend" => self.spend(&request).await,
             "/v1/events" => self.events(&request).await,
             "/v1/alerts" => self.alerts(&request).await,
+            "/v1/deliveries" => self.deliveries(&request).await,
             "/v1/conflicts" => self.conflicts(&request).await,
             "/v1/quarantine" => self.quarantine(&request).await,
             "/v1/corrections" => self.corrections(&request).await,
@@ -153,6 +155,12 @@ impl<L: Ledger, C: Clock> Query<L, C> {
         json(&lists::alerts(&*self.ledger, budget, state, limit, params.one("next")?).await?)
     }
 
+    async fn deliveries(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
+        let params = Params::read(request, &["alert", "limit"])?;
+        let limit = params.limit(page::DEFAULT_LIMIT)?;
+        json(&lists::deliveries(&*self.ledger, params.one("alert")?, limit).await?)
+    }
+
     async fn conflicts(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
         let limit = Params::read(request, &["limit"])?.limit(page::DEFAULT_LIMIT)?;
         json(&lists::conflicts(&*self.ledger, limit).await?)
@@ -186,10 +194,11 @@ impl<L: Ledger, C: Clock> Query<L, C> {
     }
 }
 
-pub(crate) const ROUTES: [&str; 9] = [
+pub(crate) const ROUTES: [&str; 10] = [
     "/v1/spend",
     "/v1/events",
     "/v1/alerts",
+    "/v1/deliveries",
     "/v1/conflicts",
     "/v1/quarantine",
     "/v1/corrections",

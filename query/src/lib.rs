@@ -25,7 +25,7 @@ pub use http::Query;
 pub use instant::{parse_instant, show_instant};
 pub use lists::{
     AlertReport, AwaitedLine, AwaitedReport, BudgetReport, CompletenessReport, ConflictReport,
-    QuarantineReport, SenderLine, Unmet,
+    DeliveryReport, QuarantineReport, SenderLine, Unmet,
 };
 pub use openapi::openapi;
 pub use report::{NOT_STATED, SpendLine, SpendReport, TaskCounts, UsageSums};

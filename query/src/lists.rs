@@ -1,11 +1,12 @@
-//! Lists that the ledger keeps as they are: alerts, budgets, conflicts, what was put aside, and
-//! corrections that take no effect.
+//! Lists that the ledger keeps as they are: alerts and their deliveries, budgets, conflicts, what was put aside,
+//! and corrections that take no effect.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::alert::{Alert, Delivery};
 use shared::budget::Budget;
+use shared::delivery::{DeliveryAttempt, DeliveryStore};
 use shared::id::{AgentId, BudgetName, EventId, SenderId, TeamId};
 use shared::ledger::{
     AlertQuery, AlertStore, BudgetStore, Conflict, Quarantined, RecordStore, Sender, SequenceStore,
@@ -23,6 +24,15 @@ pub struct AlertReport {
     /// The alerts.
     pub alerts: Vec<Alert>,
     /// Continues the list; none on the last page.
+    pub next: Option<String>,
+}
+
+/// Attempts to deliver alerts, newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeliveryReport {
+    /// The attempts.
+    pub deliveries: Vec<DeliveryAttempt>,
+    /// None: the list is cut at `limit`.
     pub next: Option<String>,
 }
 
@@ -169,6 +179,14 @@ pub(crate) async fn alerts<L: AlertStore>(
         next = alerts.last().and_then(|last| page::write(&question, (last.at, &last.id)));
     }
     Ok(AlertReport { alerts, next })
+}
+
+pub(crate) async fn deliveries<L: DeliveryStore>(
+    ledger: &L,
+    alert: Option<&str>,
+    limit: usize,
+) -> Result<DeliveryReport, QueryError> {
+    Ok(DeliveryReport { deliveries: ledger.deliveries(alert, limit).await?, next: None })
 }
 
 pub(crate) async fn budgets<L: BudgetStore>(ledger: &L) -> Result<BudgetReport, QueryError> {

@@ -6,6 +6,7 @@
 pub mod alert;
 pub mod budget;
 pub mod clock;
+pub mod delivery;
 pub mod event;
 pub mod extract;
 pub mod hash;

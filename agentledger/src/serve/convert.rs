@@ -14,6 +14,8 @@ use edge::{Code, Problem, too_large};
 use http::{StatusCode, header};
 use percent_encoding::percent_decode_str;
 
+use super::traffic::ProblemCode;
+
 /// Reads a request to its end.
 pub(super) async fn request(request: Request, id: &str) -> Result<ApiGatewayV2httpRequest, Problem> {
     let (parts, body) = request.into_parts();
@@ -63,6 +65,7 @@ fn params(query: &str) -> HashMap<String, Vec<String>> {
 
 /// Writes a handler's answer.
 pub(super) fn response(event: ApiGatewayV2httpResponse) -> Response {
+    let code = problem_code(&event);
     let body = match event.body {
         Some(EventBody::Text(text)) if event.is_base64_encoded => match STANDARD.decode(&text) {
             Ok(bytes) => Body::from(bytes),
@@ -77,8 +80,25 @@ pub(super) fn response(event: ApiGatewayV2httpResponse) -> Response {
     let status = u16::try_from(event.status_code).ok().and_then(|code| StatusCode::from_u16(code).ok());
     *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     *response.headers_mut() = event.headers;
+    if let Some(code) = code {
+        response.extensions_mut().insert(code);
+    }
     for (name, value) in &event.multi_value_headers {
         response.headers_mut().append(name, value.clone());
     }
     response
+}
+
+/// The code of a problem, for whoever counts them: handlers answer in text, as Lambda's do.
+fn problem_code(event: &ApiGatewayV2httpResponse) -> Option<ProblemCode> {
+    #[derive(serde::Deserialize)]
+    struct Coded {
+        code: String,
+    }
+    match &event.body {
+        Some(EventBody::Text(text)) if event.status_code >= 400 => {
+            serde_json::from_str::<Coded>(text).ok().map(|problem| ProblemCode(problem.code))
+        }
+        _ => None,
+    }
 }

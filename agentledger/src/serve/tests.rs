@@ -45,6 +45,8 @@ impl Server {
             admin: echo("admin"),
             health: Arc::new(|| r#"{"status":"ok"}"#.to_owned()),
             refused: Arc::new(|| {}),
+            metrics: echo("metrics"),
+            traffic: Arc::default(),
         };
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = std::sync::mpsc::channel();

@@ -160,3 +160,28 @@ fn health_tells_how_far_the_pipeline_is() {
     assert_eq!((status, &health["status"]), (200, &json!("ok")), "{health}");
     assert_eq!(health["pipeline"]["counts"]["tokens"], 7, "{health}");
 }
+
+#[test]
+fn metrics_tell_what_was_asked_and_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let up = Up::start(dir.path(), &[]);
+    up.post(CURL, &json!({"usage": {"total_tokens": 7}}));
+    up.wait(&["report", "--by", "agent"], |report| report["total"]["events"] == 1);
+    assert_eq!(up.ask("GET", "/v1/spend", "", "").0, 400);
+    let (_, head, body) = up.say(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    let answer = format!("{head}\r\n{body}");
+    for line in [
+        "content-type: text/plain; version=0.0.4; charset=utf-8",
+        "agentledger_tokens_total{bucket=\"unsplit\"} 7",
+        "agentledger_agent_tokens_total{agent_id=\"researcher-7\"} 7",
+        "agentledger_unpriced_events_total 1",
+        "agentledger_commit_lag_seconds_count 1",
+        "agentledger_http_requests_total{route=\"/v1/usage\",status=\"2xx\"} 1",
+        "agentledger_http_problems_total{code=\"bad_parameter\"} 1",
+        "agentledger_http_requests_in_flight 1",
+        "agentledger_alerts_pending 0",
+    ] {
+        assert!(answer.contains(line), "{line}\n{answer}");
+    }
+    assert_eq!(up.ask("POST", "/metrics", "", "{}").0, 405);
+}

@@ -9,11 +9,11 @@ use aws_lambda_events::kinesis::{KinesisEvent, KinesisEventRecord};
 use shared::clock::Clock;
 use tokio::sync::watch;
 
-use super::StartError;
 use super::counters::Counters;
 use super::shard::{Position, Progress, consume};
+use super::{PipelineConfig, StartError};
 use crate::ledger::SqliteLedger;
-use crate::mapping::{Item, Mapping, Source, SourceConfig, SourceError};
+use crate::mapping::{Item, Mapping, Source, SourceError};
 use crate::stream::{LogRecord, ShardReader, StreamLog};
 
 /// Starts the consumer of one shard.
@@ -21,8 +21,9 @@ pub(super) fn start<C: Clock + 'static>(
     aggregator: &Arc<Aggregator<Arc<SqliteLedger>, Arc<Counters>, C>>,
     ledger: &Arc<SqliteLedger>,
     stream: &StreamLog,
+    counters: &Arc<Counters>,
     shard: u32,
-    config: &SourceConfig,
+    config: &PipelineConfig,
     stop: watch::Receiver<bool>,
 ) -> Result<(Progress, JoinHandle<()>), StartError> {
     // As Kinesis names its shards.
@@ -35,20 +36,29 @@ pub(super) fn start<C: Clock + 'static>(
     let mapping = Mapping {
         source: Shard(reader),
         checkpoints,
-        config: config.clone(),
+        config: config.aggregator.clone(),
         name: name.clone(),
         stop,
         trouble: progress.teller(),
     };
-    let aggregator = Arc::clone(aggregator);
+    let (aggregator, counters) = (Arc::clone(aggregator), Arc::clone(counters));
+    let now_ms = Arc::clone(&config.stream.now_ms);
     let invoke = move |records: &[LogRecord]| {
         let event = kinesis_event(&name, records);
-        let aggregator = Arc::clone(&aggregator);
+        let arrived: Vec<(u64, i64)> = records.iter().map(|log| (log.seq, log.arrival_ms)).collect();
+        let (aggregator, counters) = (Arc::clone(&aggregator), Arc::clone(&counters));
+        let now_ms = Arc::clone(&now_ms);
         async move {
             let response = aggregator.handle(event).await;
             let failed = response.batch_item_failures.into_iter().filter_map(|f| f.item_identifier);
             // What is no number is none that was delivered, which fails the whole batch.
-            failed.map(|number| number.parse().unwrap_or(0)).collect()
+            let failed: Vec<u64> = failed.map(|number| number.parse().unwrap_or(0)).collect();
+            let now = now_ms();
+            for (_, at) in arrived.iter().filter(|(seq, _)| !failed.contains(seq)) {
+                let lag = u64::try_from(now.saturating_sub(*at)).unwrap_or(0);
+                counters.commit_lag().observe(Duration::from_millis(lag));
+            }
+            failed
         }
     };
     Ok((progress, consume(mapping, invoke)?))

@@ -13,7 +13,7 @@ use shared::notifier::Notifier;
 use tokio::sync::watch;
 
 use super::StartError;
-use super::shard::{Position, Progress, consume};
+use super::shard::{Position, Progress, consume, until_stopped};
 use crate::ledger::{Change, MAX_ITEMS, SqliteLedger};
 use crate::mapping::{Item, Mapping, Source, SourceConfig, SourceError};
 
@@ -41,17 +41,23 @@ pub(super) fn start<N: Notifier + 'static, C: Clock + 'static>(
     let checkpoints =
         Position { ledger: Arc::clone(ledger), source: name.clone(), progress: progress.clone(), trim: true };
     let source = Feed { ledger: Arc::clone(ledger), changed: ledger.watch_changes() };
+    let stopping = stop.clone();
     let mapping =
         Mapping { source, checkpoints, config: config.clone(), name, stop, trouble: progress.teller() };
     let (alerter, turn) = (Arc::clone(alerter), Arc::clone(turn));
     let invoke = move |changes: &[Change]| {
         let event = stream_event(changes);
-        let (alerter, turn) = (Arc::clone(&alerter), Arc::clone(&turn));
+        let (alerter, turn, stopping) = (Arc::clone(&alerter), Arc::clone(&turn), stopping.clone());
         async move {
-            let _turn = turn.lock().await;
-            let response = alerter.handle(event).await;
-            let failed = response.batch_item_failures.into_iter().filter_map(|f| f.item_identifier);
-            failed.map(|number| number.parse::<u64>().unwrap_or(0) / KEYS).collect()
+            let work = async {
+                let _turn = turn.lock().await;
+                let response = alerter.handle(event).await;
+                let failed = response.batch_item_failures.into_iter().filter_map(|f| f.item_identifier);
+                failed.map(|number| number.parse::<u64>().unwrap_or(0) / KEYS).collect()
+            };
+            // A receiver of alerts may take its time; what is not done comes again at the next start. A number
+            // that is none of the batch fails all of it.
+            until_stopped(stopping, work).await.unwrap_or_else(|| vec![0])
         }
     };
     Ok((progress, consume(mapping, invoke)?))

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use serde::Serialize;
+use tokio::sync::watch;
 
 use super::DRAIN;
 use crate::ledger::SqliteLedger;
@@ -115,13 +116,33 @@ where
     })
 }
 
+/// Runs `work` to its end, or, once it is told to stop, for as long as draining may take.
+pub(super) async fn until_stopped<T>(
+    mut stop: watch::Receiver<bool>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let late = async {
+        // An error means that nobody is there to stop it any more: it is to end, too.
+        let _ = stop.wait_for(|stop| *stop).await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        done = work => Some(done),
+        () = late => None,
+    }
+}
+
 /// Runs `work` in a thread with a runtime of its own.
 pub(super) fn spawn<F: Future<Output = ()>>(
     name: String,
     work: impl FnOnce() -> F + Send + 'static,
 ) -> std::io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    std::thread::Builder::new().name(name).spawn(move || runtime.block_on(work()))
+    std::thread::Builder::new().name(name).spawn(move || {
+        runtime.block_on(work());
+        // A delivery that is under way ends by itself, within its time-out; nobody waits for it.
+        runtime.shutdown_background();
+    })
 }
 
 fn now_ms() -> i64 {
@@ -131,8 +152,6 @@ fn now_ms() -> i64 {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicU32;
-
-    use tokio::sync::watch;
 
     use super::*;
     use crate::mapping::{Item, SourceConfig};

@@ -13,7 +13,7 @@ use shared::notifier::Notifier;
 use tokio::sync::watch;
 
 use super::alert::Turn;
-use super::shard::{Progress, spawn};
+use super::shard::{Progress, spawn, until_stopped};
 use crate::ledger::SqliteLedger;
 use crate::stream::StreamLog;
 
@@ -38,8 +38,10 @@ impl<N: Notifier + 'static, C: Clock + Clone + 'static> Upkeep<N, C> {
             let upkeep = Arc::new(self);
             loop {
                 let round = Arc::clone(&upkeep);
+                let stopping = stop.clone();
                 // A task of its own: a panic ends this round, not the schedule.
-                if let Err(error) = tokio::spawn(async move { round.round().await }).await {
+                let task = tokio::spawn(async move { until_stopped(stopping, round.round()).await });
+                if let Err(error) = task.await {
                     tracing::error!(%error, "the scheduled upkeep failed; it runs again");
                 }
                 tokio::select! {

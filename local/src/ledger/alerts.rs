@@ -1,5 +1,6 @@
 //! Alert state, moved conditionally, and the history of alerts.
 
+use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use shared::alert::{Alert, AlertKind, AlertState, Delivery, StateKey};
@@ -141,6 +142,30 @@ impl AlertStore for SqliteLedger {
             })
             .collect()
         })
+    }
+}
+
+/// Alerts that are not known to have arrived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PendingAlerts {
+    /// How many.
+    pub count: u64,
+    /// When the oldest was decided; none if there are none.
+    pub oldest: Option<Timestamp>,
+}
+
+impl SqliteLedger {
+    /// Counts what is not known to have arrived, by an index that holds nothing else.
+    pub fn pending_alerts(&self) -> Result<PendingAlerts, LedgerError> {
+        let (count, oldest) = self.read(|db| {
+            db.prepare_cached("SELECT count(*), min(at) FROM alert WHERE state = 'pending'")
+                .and_then(|mut s| {
+                    s.query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?)))
+                })
+                .map_err(refusal)
+        })?;
+        let oldest = oldest.and_then(|micros| Timestamp::from_microsecond(micros).ok());
+        Ok(PendingAlerts { count: count.unsigned_abs(), oldest })
     }
 }
 

@@ -5,6 +5,7 @@ use rusqlite::Connection;
 /// The schema written; a ledger of a newer one is refused.
 pub(super) const VERSION: i64 = 2;
 
+/// The tables of version 1.
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
@@ -57,10 +58,13 @@ CREATE TABLE change (seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL,
 CREATE TABLE checkpoint (source TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
-/// What each version added to the one before, from version 2 on.
-const ADDED: [&str; 1] = [SENDERS];
+/// What version 2 adds: attempts to deliver alerts, in the order in which they were noted.
+const DELIVERY: &str = "
+CREATE TABLE delivery (seq INTEGER PRIMARY KEY AUTOINCREMENT, alert TEXT NOT NULL, data TEXT NOT NULL);
+CREATE INDEX delivery_of_alert ON delivery (alert, seq);
+";
 
-/// Numbered submissions. team: empty where there is none.
+/// And numbered submissions. team: empty where there is none.
 const SENDERS: &str = "
 CREATE TABLE sender (
     team TEXT NOT NULL, sender TEXT NOT NULL, data TEXT NOT NULL,
@@ -68,7 +72,10 @@ CREATE TABLE sender (
 ) WITHOUT ROWID;
 ";
 
-/// Makes or checks the tables; answers the schema found.
+/// From each version to the next, from version 1 on; a new ledger takes every step, too.
+const STEPS: [&[&str]; 1] = [&[DELIVERY, SENDERS]];
+
+/// Makes the tables, or brings them to this version; answers the schema found, or now there.
 pub(super) fn prepare(db: &Connection) -> rusqlite::Result<i64> {
     db.busy_timeout(std::time::Duration::from_secs(5))?;
     db.pragma_update(None, "journal_mode", "WAL")?;
@@ -78,14 +85,15 @@ pub(super) fn prepare(db: &Connection) -> rusqlite::Result<i64> {
     db.pragma_update(None, "cache_size", -16_384)?;
     db.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if found >= VERSION {
+    // A newer ledger is left as it is.
+    if !(0..VERSION).contains(&found) {
         return Ok(found);
     }
-    // All of it or nothing: a process that ends in the middle leaves the version that it found.
     let first = if found == 0 { TABLES } else { "" };
-    let added: String =
-        (2..).zip(ADDED).filter(|(version, _)| *version > found).map(|(_, sql)| sql).collect();
-    db.execute_batch(&format!("BEGIN IMMEDIATE; {first} {added} PRAGMA user_version = {VERSION}; COMMIT;"))?;
+    let done = usize::try_from(found).unwrap_or_default().saturating_sub(1);
+    let steps = STEPS.get(done..).unwrap_or_default().concat().concat();
+    // All at once: what is interrupted is begun again at the next start.
+    db.execute_batch(&format!("BEGIN IMMEDIATE; {first} {steps} PRAGMA user_version = {VERSION}; COMMIT;"))?;
     Ok(VERSION)
 }
 
@@ -98,27 +106,58 @@ pub(super) fn prepare_reader(db: &Connection) -> rusqlite::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use shared::delivery::DeliveryStore;
 
-    fn objects(db: &Connection) -> Vec<(String, Option<String>)> {
-        let mut select = db.prepare("SELECT name, sql FROM sqlite_master ORDER BY name").unwrap();
-        let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
-        rows.map(Result::unwrap).collect()
+    use super::*;
+    use crate::ledger::{LedgerOpenError, SqliteLedger};
+
+    fn version(db: &Connection) -> i64 {
+        db.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_ledger_of_version_1_is_brought_to_this_one_with_what_it_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.db");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(&format!("{TABLES} PRAGMA user_version = 1;")).unwrap();
+        old.execute_batch("INSERT INTO meta VALUES ('closed_before', 'kept')").unwrap();
+        drop(old);
+        for _ in 0..2 {
+            let ledger = SqliteLedger::open(&path).unwrap();
+            assert!(ledger.deliveries(None, 9).await.unwrap().is_empty());
+        }
+        let now = Connection::open(&path).unwrap();
+        assert_eq!(version(&now), VERSION);
+        let kept: String = now.query_row("SELECT value FROM meta", [], |row| row.get(0)).unwrap();
+        assert_eq!(kept, "kept");
     }
 
     #[test]
-    fn a_ledger_of_an_older_version_becomes_what_a_new_one_is() {
-        let new = Connection::open_in_memory().unwrap();
-        assert_eq!(prepare(&new).unwrap(), VERSION);
-        for version in 1..=VERSION {
-            let old = Connection::open_in_memory().unwrap();
-            let added: String = ADDED.iter().take(usize::try_from(version - 1).unwrap()).copied().collect();
-            old.execute_batch(&format!("{TABLES} {added} PRAGMA user_version = {version};")).unwrap();
-            old.execute("INSERT INTO meta (key, value) VALUES ('kept', 'yes')", []).unwrap();
-            assert_eq!(prepare(&old).unwrap(), VERSION, "from version {version}");
-            assert_eq!(objects(&old), objects(&new), "from version {version}");
-            let kept: String = old.query_row("SELECT value FROM meta", [], |row| row.get(0)).unwrap();
-            assert_eq!(kept, "yes");
-        }
+    fn there_is_a_step_to_each_version() {
+        assert_eq!(i64::try_from(STEPS.len()).unwrap(), VERSION - 1);
+    }
+
+    #[test]
+    fn a_ledger_brought_up_has_the_tables_of_a_new_one() {
+        let shape = |first: &str| {
+            let db = Connection::open_in_memory().unwrap();
+            db.execute_batch(first).unwrap();
+            prepare(&db).unwrap();
+            let mut select = db.prepare("SELECT sql FROM sqlite_schema ORDER BY name").unwrap();
+            let rows = select.query_map([], |row| row.get::<_, Option<String>>(0)).unwrap();
+            rows.map(Result::unwrap).collect::<Vec<_>>()
+        };
+        assert_eq!(shape(&format!("{TABLES} PRAGMA user_version = 1;")), shape(""));
+    }
+
+    #[test]
+    fn a_newer_ledger_is_refused_and_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.db");
+        let newer = Connection::open(&path).unwrap();
+        newer.execute_batch(&format!("PRAGMA user_version = {};", VERSION + 1)).unwrap();
+        assert!(matches!(SqliteLedger::open(&path), Err(LedgerOpenError::Newer { .. })));
+        assert_eq!(version(&newer), VERSION + 1);
     }
 }

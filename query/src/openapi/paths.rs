@@ -10,8 +10,8 @@ use shared::sequence::MAX_SEQUENCE;
 
 use super::{Schemas, bodies};
 use crate::{
-    AlertReport, AwaitedReport, BudgetReport, By, CompletenessReport, ConflictReport, EventReport,
-    QuarantineReport, SpendReport,
+    AlertReport, AwaitedReport, BudgetReport, By, CompletenessReport, ConflictReport, DeliveryReport,
+    EventReport, QuarantineReport, SpendReport,
 };
 
 /// One method of one path.
@@ -70,6 +70,10 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
         list::<QuarantineReport>("/v1/quarantine", "quarantine", "What could not be counted", schemas),
         list::<AwaitedReport>("/v1/corrections", "corrections", "Corrections that take no effect", schemas),
     ]);
+    let mut deliveries =
+        list::<DeliveryReport>("/v1/deliveries", "deliveries", "Attempts to deliver alerts", schemas);
+    deliveries.params.push(Param::query("alert", "Of this alert.", json!({"type": "string"})));
+    operations.push(deliveries);
     let mut completeness = list::<CompletenessReport>(
         "/v1/completeness",
         "completeness",
@@ -291,6 +295,14 @@ fn documents() -> Vec<Operation> {
             vec![code],
             content("text/markdown", json!({"type": "string"})),
             &[Code::NotFound],
+        ),
+        page(
+            "/metrics",
+            "metrics",
+            "Metrics of this process for Prometheus",
+            vec![],
+            content("text/plain", json!({"type": "string"})),
+            &[],
         ),
         page("/openapi.json", "openapi", "This document", vec![], ok(&json!({"type": "object"})), &[]),
     ]

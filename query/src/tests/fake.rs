@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use shared::alert::{Alert, AlertState, StateKey};
 use shared::budget::{Budget, BudgetSpec};
+use shared::delivery::{DeliveryAttempt, DeliveryStore};
 use shared::id::{AgentId, BudgetName, RecordKey};
 use shared::ledger::{
     AlertQuery, AlertStore, BudgetStore, Commit, CommitError, Conflict, LedgerError, Quarantined,
@@ -24,6 +25,7 @@ pub(crate) struct Fake {
     pub(crate) budgets: Vec<Budget>,
     pub(crate) conflicts: Vec<Conflict>,
     pub(crate) senders: Vec<Sender>,
+    pub(crate) deliveries: Vec<DeliveryAttempt>,
 }
 
 impl Fake {
@@ -208,5 +210,20 @@ impl AlertStore for Fake {
         alerts.sort_by(|a, b| (b.at, &b.id).cmp(&(a.at, &a.id)));
         alerts.truncate(query.limit);
         Ok(alerts)
+    }
+}
+
+impl DeliveryStore for Fake {
+    async fn note_delivery(&self, _: &DeliveryAttempt) -> Result<(), LedgerError> {
+        unused()
+    }
+
+    async fn deliveries(
+        &self,
+        alert_id: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<DeliveryAttempt>, LedgerError> {
+        let wanted = self.deliveries.iter().filter(|d| alert_id.is_none_or(|id| id == d.alert_id));
+        Ok(wanted.take(limit).cloned().collect())
     }
 }

@@ -182,6 +182,7 @@ fn lists_have_their_names() {
     for (path, wanted) in [
         ("/v1/events?limit=1&agent=nobody", r#"{"events":[],"next":null}"#),
         ("/v1/alerts?state=pending", r#"{"alerts":[],"next":null}"#),
+        ("/v1/deliveries?alert=a.v1&limit=5", r#"{"deliveries":[],"next":null}"#),
         ("/v1/conflicts", r#"{"conflicts":[],"next":null}"#),
         ("/v1/quarantine", r#"{"quarantine":[],"next":null}"#),
         ("/v1/corrections", r#"{"corrections":[],"next":null}"#),
