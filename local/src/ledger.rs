@@ -14,6 +14,7 @@ mod alerts;
 mod budgets;
 mod feed;
 mod records;
+mod revocations;
 mod rollups;
 mod schema;
 

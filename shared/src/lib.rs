@@ -17,6 +17,7 @@ pub mod money;
 pub mod notifier;
 pub mod price;
 pub mod record;
+pub mod revocation;
 pub mod rollup;
 pub mod stream;
 pub mod totals;
