@@ -46,6 +46,8 @@ pub struct Problem {
     pub faults: Vec<Fault>,
     /// The methods that would be accepted, for a 405.
     pub allow: Option<&'static str>,
+    /// How to authenticate, for a 401 or a 403 (RFC 6750).
+    pub challenge: Option<&'static str>,
     /// Further members.
     pub extra: Map<String, Value>,
 }
@@ -69,7 +71,7 @@ impl Problem {
     /// A problem with nothing but its words.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let (faults, extra) = (Vec::new(), Map::new());
-        Self { status, code, detail: detail.into(), faults, allow: None, extra }
+        Self { status, code, detail: detail.into(), faults, allow: None, challenge: None, extra }
     }
 
     /// A path that is not there.
@@ -106,6 +108,9 @@ impl Problem {
         }
         if let Some(allow) = self.allow {
             response.headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(challenge) = self.challenge {
+            response.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         response
     }
