@@ -1,11 +1,15 @@
 //! `--config FILE`: settings in TOML. An unknown key is an error: a mistyped budget that is ignored costs
 //! money.
 
+mod auth;
+
 use std::path::Path;
 
 use shared::budget::{BudgetForm, BudgetSpec};
 use shared::money::UnitPrice;
 use toml::{Table, Value};
+
+pub(crate) use auth::AuthConfig;
 
 /// What the operator set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,11 +22,13 @@ pub(crate) struct Config {
     pub(crate) stream_hours: u32,
     /// How late an event may arrive.
     pub(crate) late_days: u32,
+    /// Whose tokens are asked for; none if nobody's.
+    pub(crate) auth: Option<AuthConfig>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { fallback: None, budgets: Vec::new(), stream_hours: 24, late_days: 400 }
+        Self { fallback: None, budgets: Vec::new(), stream_hours: 24, late_days: 400, auth: None }
     }
 }
 
@@ -50,7 +56,7 @@ const TABLES: [(&str, &[&str]); 6] = [
     ("retention", &["stream_hours", "late_days"]),
     ("limits", &[]),
     ("alerts", &[]),
-    ("auth", &[]),
+    ("auth", auth::KEYS),
 ];
 
 impl Config {
@@ -115,6 +121,7 @@ impl Config {
                     whole(name, table, "stream_hours", 1..=8760)?.unwrap_or(self.stream_hours);
                 self.late_days = whole(name, table, "late_days", 1..=3660)?.unwrap_or(self.late_days);
             }
+            "auth" => self.auth = auth::read(table)?,
             _ => {}
         }
         Ok(())
@@ -247,7 +254,7 @@ mod tests {
             ),
             ("[prices]\nfallback_usd_per_token=0.1".to_owned(), "is a number; write it as a string"),
             ("[prices]\nfallback_usd_per_token='-1'".to_owned(), "-1 is negative"),
-            ("[auth]\nkeys=1".to_owned(), "`auth.keys` is not known; [auth] has no settings yet"),
+            ("[limits]\nkeys=1".to_owned(), "`limits.keys` is not known; [limits] has no settings yet"),
             ("[retention]\nlate_days=0".to_owned(), "`retention.late_days` is no whole number from 1"),
             (budget("limit_usd=5"), "`budgets[0].limit_usd` is a number"),
             (budget(""), "give one of limit_usd and limit_tokens"),

@@ -1,9 +1,11 @@
 //! The `agentledger` command: a thin layer over the crates that do the work.
 
+mod authority;
 mod cli;
 mod commands;
 mod config;
 mod embedded;
+mod handlers;
 mod output;
 mod serve;
 mod source;

@@ -4,19 +4,20 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alerter::admin::Admin;
 use anyhow::{Context, anyhow};
+use auth::Access;
 use local::dir::DataDir;
 use local::host::{Pipeline, PipelineConfig, Status};
 use local::notify::LogNotifier;
-use query::Query;
 use shared::clock::{Clock, SystemClock};
 use shared::ledger::BudgetStore;
 use shared::price::PriceBook;
 use tokio::net::TcpListener;
 
+use crate::authority::Authority;
 use crate::cli::UpArgs;
 use crate::config::Config;
+use crate::handlers::Handlers;
 use crate::serve::{DRAIN, Handler, Routes, listen_address, serve};
 use crate::source::Misuse;
 
@@ -26,9 +27,13 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<()> {
         Some(path) => Config::read(path).map_err(|e| Misuse(e.to_string()))?,
         None => Config::default(),
     };
-    let address = listen_address(&args.listen).map_err(Misuse)?;
+    let authority = config.auth.as_ref().map(Authority::open).transpose();
+    let authority = authority.map_err(|e| Misuse(format!("[auth] public_keys: {e}")))?;
+    let access = authority.as_ref().map_or_else(Access::open, Authority::access);
+    let address = listen_address(&args.listen, authority.is_some()).map_err(Misuse)?;
     let dir = DataDir::create(&args.data)?;
-    let mut pipeline = Pipeline::start(dir, &pipeline_config(&config)?, LogNotifier, SystemClock)?;
+    let pipeline_config = pipeline_config(&config, access.clone())?;
+    let mut pipeline = Pipeline::start(dir, &pipeline_config, LogNotifier, SystemClock)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -37,12 +42,22 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<()> {
         for budget in &config.budgets {
             pipeline.ledger().set_budget(budget, SystemClock.now()).await?;
         }
+        if let Some(authority) = &authority {
+            // Before anybody is let in.
+            authority.refresh(pipeline.ledger()).await?;
+        }
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
         let bound = listener.local_addr().context("cannot tell the address listened on")?;
         let signal = stop_signal()?;
         say_ready(&format!("agentledger ready on http://{bound} (data in {})", args.data.display()))?;
-        serve(listener, routes(&pipeline), signal).await.context("the server failed")
+        let hosts = config.auth.iter().flat_map(|auth| auth.hosts.clone()).collect();
+        let served = serve(listener, routes(&pipeline, access, hosts), signal);
+        let Some(authority) = authority else { return served.await.context("the server failed") };
+        tokio::select! {
+            served = served => served.context("the server failed"),
+            never = authority.keep(Arc::clone(pipeline.ledger())) => match never {},
+        }
     });
     // A report that takes too long is left behind.
     runtime.shutdown_timeout(DRAIN);
@@ -51,7 +66,7 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<()> {
     served
 }
 
-fn pipeline_config(config: &Config) -> anyhow::Result<PipelineConfig> {
+fn pipeline_config(config: &Config, access: Access) -> anyhow::Result<PipelineConfig> {
     let mut book = PriceBook::embedded()?;
     if let Some(usd_per_token) = config.fallback {
         book = book.with_fallback(usd_per_token);
@@ -60,14 +75,15 @@ fn pipeline_config(config: &Config) -> anyhow::Result<PipelineConfig> {
     Ok(PipelineConfig {
         stream_retention: hours(config.stream_hours),
         max_event_age: hours(config.late_days * 24),
+        access,
         ..PipelineConfig::new(Arc::new(book))
     })
 }
 
-fn routes(pipeline: &Pipeline<SystemClock>) -> Routes {
+fn routes(pipeline: &Pipeline<SystemClock>, access: Access, hosts: Arc<[String]>) -> Routes {
     let ingest = Arc::clone(pipeline.ingest());
-    let query = Arc::new(Query::new(Arc::clone(pipeline.ledger()), SystemClock));
-    let admin = Arc::new(Admin::new(Arc::clone(pipeline.ledger()), SystemClock));
+    let query = Arc::new(Handlers::new(pipeline.ledger(), &access));
+    let admin = Arc::clone(&query);
     let status = pipeline.status();
     Routes {
         ingest: Handler::new(move |request| {
@@ -82,20 +98,23 @@ fn routes(pipeline: &Pipeline<SystemClock>) -> Routes {
             let admin = Arc::clone(&admin);
             async move { admin.handle(request).await }
         }),
-        health: Arc::new(move || health(&status())),
+        health: Arc::new(move |whole| health(&status(), whole)),
+        access,
+        hosts,
     }
 }
 
 /// Healthy is who takes events: what hinders the consumers is said beside it, and nothing accepted is lost.
-fn health(status: &Status) -> String {
+fn health(status: &Status, whole: bool) -> String {
     #[derive(serde::Serialize)]
     struct Health<'a> {
         status: &'static str,
-        pipeline: &'a Status,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pipeline: Option<&'a Status>,
     }
     let word = if status.trouble().is_some() { "degraded" } else { "ok" };
     // Strings and numbers always serialise.
-    serde_json::to_string(&Health { status: word, pipeline: status }).unwrap_or_default()
+    serde_json::to_string(&Health { status: word, pipeline: whole.then_some(status) }).unwrap_or_default()
 }
 
 /// The one line on stdout: scripts wait for it.

@@ -1,7 +1,7 @@
 //! Why a request is refused: one variant for each cause, and the answer to each. Nothing of a token is
 //! repeated in any of them.
 
-use edge::{Fault, Problem};
+use edge::{Challenge, Fault, Problem};
 use http::StatusCode;
 use shared::id::{AgentId, TeamId};
 
@@ -82,9 +82,9 @@ impl TokenError {
         };
         let challenge = match self {
             // Who sent no credentials is told the scheme alone.
-            Self::Missing => "Bearer",
-            Self::Several | Self::NotBearer => "Bearer error=\"invalid_request\"",
-            _ => "Bearer error=\"invalid_token\"",
+            Self::Missing => Challenge::Bearer,
+            Self::Several | Self::NotBearer => Challenge::InvalidRequest,
+            _ => Challenge::InvalidToken,
         };
         let problem = Problem::new(StatusCode::UNAUTHORIZED, code, self.to_string());
         Problem { challenge: Some(challenge), ..problem }
@@ -183,6 +183,6 @@ impl Denied {
             Self::Teams(refused) => ("team_not_allowed", refused.faults.clone()),
         };
         let problem = Problem::new(StatusCode::FORBIDDEN, code, self.to_string());
-        Problem { faults, challenge: Some("Bearer error=\"insufficient_scope\""), ..problem }
+        Problem { faults, challenge: Some(Challenge::InsufficientScope), ..problem }
     }
 }

@@ -154,8 +154,11 @@ fn pem(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
 }
 
+/// A label, and what stands under it.
+type Block<'a> = (&'a str, Zeroizing<Vec<u8>>);
+
 /// The blocks of a PEM text: label and content. Text outside of blocks is a comment (RFC 7468).
-fn blocks(text: &str) -> Result<Vec<(&str, Zeroizing<Vec<u8>>)>, KeyError> {
+fn blocks(text: &str) -> Result<Vec<Block<'_>>, KeyError> {
     let mut found = Vec::new();
     let mut lines = text.lines().map(str::trim_end);
     while let Some(line) = lines.next() {

@@ -6,7 +6,7 @@ mod body;
 mod problem;
 
 pub use body::{MAX_BODY_BYTES, read_body};
-pub use problem::{Fault, Problem};
+pub use problem::{Challenge, Fault, Problem};
 
 use aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use aws_lambda_events::encodings::Body;

@@ -33,6 +33,30 @@ impl Fault {
     }
 }
 
+/// What a client is told of authentication (RFC 6750).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Challenge {
+    /// The scheme alone: no credentials were sent.
+    Bearer,
+    /// Credentials were sent in a wrong way.
+    InvalidRequest,
+    /// A token does not hold.
+    InvalidToken,
+    /// A token does not reach so far.
+    InsufficientScope,
+}
+
+impl Challenge {
+    fn header(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+            Self::InvalidRequest => "Bearer error=\"invalid_request\"",
+            Self::InvalidToken => "Bearer error=\"invalid_token\"",
+            Self::InsufficientScope => "Bearer error=\"insufficient_scope\"",
+        }
+    }
+}
+
 /// A request that was not done, and why.
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -46,8 +70,8 @@ pub struct Problem {
     pub faults: Vec<Fault>,
     /// The methods that would be accepted, for a 405.
     pub allow: Option<&'static str>,
-    /// How to authenticate, for a 401 or a 403 (RFC 6750).
-    pub challenge: Option<&'static str>,
+    /// How to authenticate, for a 401 or a 403.
+    pub challenge: Option<Challenge>,
     /// Further members.
     pub extra: Map<String, Value>,
 }
@@ -110,7 +134,7 @@ impl Problem {
             response.headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
         if let Some(challenge) = self.challenge {
-            response.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            response.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge.header()));
         }
         response
     }

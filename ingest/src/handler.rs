@@ -12,7 +12,7 @@ use shared::stream::EventStream;
 use uuid::Uuid;
 
 use crate::problem::internal;
-use crate::{Ingest, parse, seal};
+use crate::{Ingest, authorise, parse, seal};
 
 impl<S: EventStream, C: Clock> Ingest<S, C> {
     /// Answers one request. 200 is a receipt: every event of it is durable.
@@ -40,6 +40,8 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
     }
 
     async fn receive(&self, request: ApiGatewayV2httpRequest) -> Result<Receipt, Problem> {
+        let caller = self.access.caller(&request.headers).map_err(|error| error.problem())?;
+        authorise::sender(&caller)?;
         let path = request.raw_path.as_deref().unwrap_or_default();
         if path != "/v1/usage" {
             return Err(Problem::not_found(format!("there is no {path}; usage goes to POST /v1/usage")));
@@ -54,7 +56,9 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
             return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_json", detail));
         }
         let now = self.clock.now();
-        let submission = parse::submission(&request.headers, &body, now, self.closed_before.get())?;
+        let (headers, closed_before) = (&request.headers, self.closed_before.get());
+        let mut submission = parse::submission(headers, &body, now, closed_before, caller.only_agent())?;
+        authorise::submission(&caller, headers, &mut submission)?;
         let (accepted, ignored) = (submission.drafts.len(), submission.ignored);
         let key = submission.key.clone();
         let sealed = seal::seal(submission).map_err(|e| internal("the submission", &e))?;

@@ -32,6 +32,8 @@ pub(crate) struct Submission {
 /// What the headers say of every event.
 struct Defaults {
     agent: Option<AgentId>,
+    /// The agent of a token that can write for no other: it holds where the request names none.
+    token_agent: Option<AgentId>,
     task: Option<TaskId>,
     session: Option<SessionId>,
     team: Option<TeamId>,
@@ -42,6 +44,10 @@ struct Defaults {
 }
 
 impl Defaults {
+    fn agent(&self) -> Option<AgentId> {
+        self.agent.clone().or_else(|| self.token_agent.clone())
+    }
+
     fn hints(&self) -> Hints<'_> {
         Hints { provider: self.provider.as_ref().map(ProviderId::as_str) }
     }
@@ -52,11 +58,13 @@ pub(crate) fn submission(
     body: &[u8],
     now: Timestamp,
     closed_before: Timestamp,
+    token_agent: Option<&AgentId>,
 ) -> Result<Submission, Problem> {
     let mut faults = Vec::new();
     let key = header(headers, "idempotency-key", &mut faults, |text| SealKey::parse(unquoted(text)));
     let defaults = Defaults {
         agent: header(headers, "x-agent-id", &mut faults, AgentId::parse),
+        token_agent: token_agent.cloned(),
         task: header(headers, "x-task-id", &mut faults, TaskId::parse),
         session: header(headers, "x-session-id", &mut faults, SessionId::parse),
         team: header(headers, "x-team-id", &mut faults, TeamId::parse),
@@ -146,7 +154,7 @@ fn response(
     defaults: &Defaults,
 ) -> Result<Vec<Draft>, Vec<Fault>> {
     let fault = |field: &str, reason: String| vec![Fault::of_event(0, field, reason)];
-    let Some(agent) = defaults.agent.clone() else {
+    let Some(agent) = defaults.agent() else {
         return Err(fault("agent_id", NO_AGENT.to_owned()));
     };
     let found = family
@@ -216,10 +224,11 @@ fn one(value: &Value, index: usize, defaults: &Defaults) -> Result<(Draft, usize
 fn agent(fields: &mut Fields<'_>, object: &Map<String, Value>, defaults: &Defaults) -> Option<AgentId> {
     if object.get("agent_id").is_none_or(Value::is_null) {
         fields.take("agent_id");
-        if defaults.agent.is_none() {
+        let agent = defaults.agent();
+        if agent.is_none() {
             fields.fault("agent_id", NO_AGENT);
         }
-        return defaults.agent.clone();
+        return agent;
     }
     let named = fields.id("agent_id", AgentId::parse)?;
     if let Some(header) = &defaults.agent

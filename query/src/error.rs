@@ -1,5 +1,6 @@
 //! What can go wrong in answering.
 
+use auth::{Denied, TokenError};
 use edge::Problem;
 use http::StatusCode;
 use shared::ledger::LedgerError;
@@ -25,6 +26,12 @@ pub enum QueryError {
     /// The ledger did not answer.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// Nobody knows who asks.
+    #[error(transparent)]
+    Unauthorized(#[from] TokenError),
+    /// Who asks may not see it.
+    #[error(transparent)]
+    Denied(#[from] Denied),
 }
 
 impl QueryError {
@@ -41,6 +48,8 @@ impl QueryError {
             Self::Overflow(_) => ("overflow", StatusCode::INTERNAL_SERVER_ERROR),
             Self::Ledger(LedgerError::Retry(_)) => ("ledger_unavailable", StatusCode::SERVICE_UNAVAILABLE),
             Self::Ledger(LedgerError::Broken(_)) => ("ledger_broken", StatusCode::INTERNAL_SERVER_ERROR),
+            Self::Unauthorized(error) => return error.problem(),
+            Self::Denied(denied) => return denied.problem(),
         };
         Problem::new(status, code, self.to_string())
     }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use auth::{Access, Caller, Role};
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use edge::Problem;
 use http::Method;
 use serde::Serialize;
 use shared::alert::Delivery;
+use shared::budget::BudgetScope;
 use shared::clock::Clock;
 use shared::id::{AgentId, BudgetName, ModelId, SessionId, TaskId, TeamId};
 use shared::ledger::Ledger;
@@ -26,36 +28,41 @@ use crate::spend::{By, SpendRequest, spend};
 pub struct Query<L, C> {
     ledger: Arc<L>,
     clock: C,
+    access: Access,
 }
 
 impl<L, C: Clone> Clone for Query<L, C> {
     fn clone(&self) -> Self {
-        Self { ledger: Arc::clone(&self.ledger), clock: self.clock.clone() }
+        Self { ledger: Arc::clone(&self.ledger), clock: self.clock.clone(), access: self.access.clone() }
     }
 }
 
 impl<L: Ledger, C: Clock> Query<L, C> {
-    /// Reads from `ledger`.
-    pub fn new(ledger: Arc<L>, clock: C) -> Self {
-        Self { ledger, clock }
+    /// Reads from `ledger`, for those whom `access` lets in.
+    pub fn new(ledger: Arc<L>, clock: C, access: Access) -> Self {
+        Self { ledger, clock, access }
     }
 
     /// Answers a request; a path that is not known is a 404.
     pub async fn handle(&self, request: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
         let path = request.raw_path.as_deref().unwrap_or_default();
         let id = request.request_context.request_id.as_deref();
+        let caller = match self.caller(&request) {
+            Ok(caller) => caller,
+            Err(refused) => return refused.problem().response(id),
+        };
         let known = ROUTES.contains(&path);
         if known && request.request_context.http.method != Method::GET {
             return Problem::method_not_allowed("GET", format!("{path} is read with GET")).response(id);
         }
         let answer = match path {
-            "/v1/spend" => self.spend(&request).await,
-            "/v1/events" => self.events(&request).await,
-            "/v1/alerts" => self.alerts(&request).await,
-            "/v1/conflicts" => self.conflicts(&request).await,
-            "/v1/quarantine" => self.quarantine(&request).await,
-            "/v1/corrections" => self.corrections(&request).await,
-            "/v1/budgets" => self.budgets(&request).await,
+            "/v1/spend" => self.spend(&request, &caller).await,
+            "/v1/events" => self.events(&request, &caller).await,
+            "/v1/alerts" => self.alerts(&request, &caller).await,
+            "/v1/conflicts" => self.conflicts(&request, &caller).await,
+            "/v1/quarantine" => self.quarantine(&request, &caller).await,
+            "/v1/corrections" => self.corrections(&request, &caller).await,
+            "/v1/budgets" => self.budgets(&request, &caller).await,
             _ => {
                 let detail = format!("there is no {path}; reports are at {}", ROUTES.join(", "));
                 return Problem::not_found(detail).response(id);
@@ -73,7 +80,13 @@ impl<L: Ledger, C: Clock> Query<L, C> {
         }
     }
 
-    async fn spend(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
+    fn caller(&self, request: &ApiGatewayV2httpRequest) -> Result<Caller, QueryError> {
+        let caller = self.access.caller(&request.headers)?;
+        caller.demand(Role::Read)?;
+        Ok(caller)
+    }
+
+    async fn spend(&self, request: &ApiGatewayV2httpRequest, caller: &Caller) -> Result<String, QueryError> {
         let params = Params::read(
             request,
             &["by", "from", "to", "agent", "team", "task", "session", "model", "tz", "limit", "next"],
@@ -87,7 +100,7 @@ impl<L: Ledger, C: Clock> Query<L, C> {
         let missing = || QueryError::parameter("by", format!("is missing; give one of {}", names()));
         let question = SpendRequest {
             by: by.ok_or_else(missing)?,
-            filter: filter(&params)?,
+            filter: filter(&params, caller)?,
             from: instant(&params, "from", &zone)?,
             to: instant(&params, "to", &zone)?,
             zone,
@@ -97,7 +110,7 @@ impl<L: Ledger, C: Clock> Query<L, C> {
         json(&spend(&*self.ledger, &question, self.clock.now()).await?)
     }
 
-    async fn events(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
+    async fn events(&self, request: &ApiGatewayV2httpRequest, caller: &Caller) -> Result<String, QueryError> {
         let params = Params::read(
             request,
             &["agent", "team", "task", "session", "model", "from", "to", "tz", "unpriced", "limit", "next"],
@@ -110,7 +123,7 @@ impl<L: Ledger, C: Clock> Query<L, C> {
             _ => Err(format!("is {text:?}; give true or false")),
         })?;
         let question = EventRequest {
-            filter: filter(&params)?,
+            filter: filter(&params, caller)?,
             unpriced: unpriced.unwrap_or(false),
             from: instant(&params, "from", &zone)?,
             to: instant(&params, "to", &zone)?,
@@ -120,7 +133,7 @@ impl<L: Ledger, C: Clock> Query<L, C> {
         json(&events(&*self.ledger, &question).await?)
     }
 
-    async fn alerts(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
+    async fn alerts(&self, request: &ApiGatewayV2httpRequest, caller: &Caller) -> Result<String, QueryError> {
         let params = Params::read(request, &["budget", "state", "limit", "next"])?;
         let budget = params.parsed("budget", BudgetName::parse)?;
         let state = params.parsed("state", |text| match text {
@@ -129,27 +142,47 @@ impl<L: Ledger, C: Clock> Query<L, C> {
             _ => Err(format!("is {text:?}; give pending or delivered")),
         })?;
         let limit = params.limit(page::DEFAULT_LIMIT)?;
-        json(&lists::alerts(&*self.ledger, budget, state, limit, params.one("next")?).await?)
+        let next = params.one("next")?;
+        json(&lists::alerts(&*self.ledger, budget, state, limit, next, scope_of(caller).as_ref()).await?)
     }
 
-    async fn conflicts(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
+    async fn conflicts(
+        &self,
+        request: &ApiGatewayV2httpRequest,
+        caller: &Caller,
+    ) -> Result<String, QueryError> {
+        caller.demand_all_teams()?;
         let limit = Params::read(request, &["limit"])?.limit(page::DEFAULT_LIMIT)?;
         json(&lists::conflicts(&*self.ledger, limit).await?)
     }
 
-    async fn quarantine(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
+    async fn quarantine(
+        &self,
+        request: &ApiGatewayV2httpRequest,
+        caller: &Caller,
+    ) -> Result<String, QueryError> {
+        caller.demand_all_teams()?;
         let limit = Params::read(request, &["limit"])?.limit(page::DEFAULT_LIMIT)?;
         json(&lists::quarantine(&*self.ledger, limit).await?)
     }
 
-    async fn corrections(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
+    async fn corrections(
+        &self,
+        request: &ApiGatewayV2httpRequest,
+        caller: &Caller,
+    ) -> Result<String, QueryError> {
+        caller.demand_all_teams()?;
         let limit = Params::read(request, &["limit"])?.limit(page::DEFAULT_LIMIT)?;
         json(&lists::awaited(&*self.ledger, limit).await?)
     }
 
-    async fn budgets(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
+    async fn budgets(
+        &self,
+        request: &ApiGatewayV2httpRequest,
+        caller: &Caller,
+    ) -> Result<String, QueryError> {
         Params::read(request, &[])?;
-        json(&lists::budgets(&*self.ledger).await?)
+        json(&lists::budgets(&*self.ledger, scope_of(caller).as_ref()).await?)
     }
 }
 
@@ -166,7 +199,12 @@ const ROUTES: [&str; 7] = [
 /// The most agents of one question: each is a read of its own.
 const MAX_AGENTS: usize = 100;
 
-fn filter(params: &Params) -> Result<Filter, QueryError> {
+/// The one scope of budgets that a token of one team sees.
+fn scope_of(caller: &Caller) -> Option<BudgetScope> {
+    caller.team().map(|team| BudgetScope::Team(team.clone()))
+}
+
+fn filter(params: &Params, caller: &Caller) -> Result<Filter, QueryError> {
     let agent = |text| AgentId::parse(text).map_err(|e| QueryError::parameter("agent", e.to_string()));
     let agents = params.all("agent").map(agent).collect::<Result<Vec<_>, _>>()?;
     if agents.len() > MAX_AGENTS {
@@ -174,7 +212,7 @@ fn filter(params: &Params) -> Result<Filter, QueryError> {
     }
     Ok(Filter {
         agents,
-        team: params.parsed("team", TeamId::parse)?,
+        team: caller.team_to_read(params.parsed("team", TeamId::parse)?)?,
         task: params.parsed("task", TaskId::parse)?,
         session: params.parsed("session", SessionId::parse)?,
         model: params.parsed("model", ModelId::parse)?,
