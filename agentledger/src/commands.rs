@@ -3,10 +3,12 @@
 mod budget;
 mod lists;
 mod report;
+mod token;
 
 pub(crate) use budget::budget;
 pub(crate) use lists::{alerts, conflicts, corrections, events, quarantine};
 pub(crate) use report::report;
+pub(crate) use token::token;
 
 use anyhow::Context;
 use query::{AlertReport, EventReport, SpendReport};

@@ -58,5 +58,6 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Quarantine(args) => commands::quarantine(&args),
         Command::Corrections(args) => commands::corrections(&args),
         Command::Budget(args) => commands::budget(&args),
+        Command::Token(args) => commands::token(&args),
     }
 }
