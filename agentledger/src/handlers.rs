@@ -38,3 +38,60 @@ impl Handlers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use auth::{AUDIENCE, AgentPattern, Claims, Role, SecretKey, Verifier, sign};
+    use http::{Method, header};
+    use shared::clock::Clock;
+
+    use super::*;
+
+    fn ask(handlers: &Handlers, method: &Method, path: &str, token: Option<&str>) -> (i64, bool) {
+        let mut request = ApiGatewayV2httpRequest::default();
+        request.raw_path = Some(path.to_owned());
+        request.request_context.http.method = method.clone();
+        if let Some(token) = token {
+            request.headers.insert(header::AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let answer = runtime.block_on(handlers.handle(request));
+        (answer.status_code, answer.headers.contains_key(header::WWW_AUTHENTICATE))
+    }
+
+    /// The server asks too; on AWS nothing stands before the handlers.
+    #[test]
+    fn each_handler_asks_for_a_token_by_itself() {
+        let key = SecretKey::generate().unwrap();
+        let verifier = Verifier::new(vec![key.public()], AUDIENCE.to_owned(), Arc::new(SystemClock));
+        let ledger = Arc::new(SqliteLedger::in_memory().unwrap());
+        let guarded = Handlers::new(&ledger, &Access::tokens(Arc::new(verifier)));
+        let open = Handlers::new(&ledger, &Access::open());
+        let token = |role, agents: &[&str]| {
+            let agents = agents.iter().map(|agent| AgentPattern::parse(agent).unwrap()).collect();
+            sign(&Claims::new(role, agents, None, AUDIENCE, SystemClock.now(), 1).unwrap(), &key).unwrap()
+        };
+        let (ingest, admin) = (token(Role::Ingest, &["*"]), token(Role::Admin, &[]));
+        for (method, path, done) in [
+            (Method::GET, "/v1/spend", 400),
+            (Method::GET, "/v1/events", 200),
+            (Method::GET, "/v1/alerts", 200),
+            (Method::GET, "/v1/budgets", 200),
+            (Method::GET, "/v1/conflicts", 200),
+            (Method::GET, "/v1/quarantine", 200),
+            (Method::GET, "/v1/corrections", 200),
+            (Method::GET, "/v1/revocations", 200),
+            (Method::PUT, "/v1/admin/budgets/b", 400),
+            (Method::DELETE, "/v1/admin/budgets/b", 404),
+            (Method::PUT, "/v1/admin/revocations/x", 200),
+            (Method::DELETE, "/v1/admin/revocations/x", 405),
+            (Method::GET, "/v1/nothing", 404),
+        ] {
+            assert_eq!(ask(&guarded, &method, path, None), (401, true), "{method} {path}");
+            assert_eq!(ask(&guarded, &method, path, Some("x")), (401, true), "{method} {path}");
+            assert_eq!(ask(&guarded, &method, path, Some(&ingest)), (403, true), "{method} {path}");
+            assert_eq!(ask(&guarded, &method, path, Some(&admin)), (done, false), "{method} {path}");
+            assert_eq!(ask(&open, &method, path, None), (done, false), "{method} {path}");
+        }
+    }
+}

@@ -165,3 +165,96 @@ fn failed(error: &LedgerError) -> Problem {
     };
     Problem::new(status, code, error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use shared::clock::SystemClock;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Fake(Mutex<Vec<Revocation>>);
+
+    impl RevocationStore for Fake {
+        async fn revoke(&self, revocation: &Revocation) -> Result<Revocation, LedgerError> {
+            self.0.lock().unwrap().push(revocation.clone());
+            Ok(revocation.clone())
+        }
+
+        async fn revocations(&self) -> Result<Vec<Revocation>, LedgerError> {
+            Ok(self.0.lock().unwrap().clone())
+        }
+    }
+
+    /// A ready future's value: the store in memory never waits.
+    fn now<T>(future: impl Future<Output = T>) -> T {
+        let mut future = std::pin::pin!(future);
+        match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+            std::task::Poll::Ready(value) => value,
+            std::task::Poll::Pending => panic!("the store in memory waits for nothing"),
+        }
+    }
+
+    fn put(store: &Arc<Fake>, jti: &str, body: &str) -> i64 {
+        let handler = Revocations::new(Arc::clone(store), SystemClock, Access::open());
+        let mut request = ApiGatewayV2httpRequest::default();
+        request.raw_path = Some(format!("{CHANGE}{jti}"));
+        request.request_context.http.method = Method::PUT;
+        request.body = Some(body.to_owned());
+        now(handler.handle(request)).status_code
+    }
+
+    #[test]
+    fn a_revocation_outlasts_every_token_of_today() {
+        let store = Arc::new(Fake::default());
+        let before = SystemClock.now();
+        // An end that is too early would give a token back.
+        for body in ["", "{}", r#"{"reason":"lost","until":"2000-01-01T00:00:00Z"}"#] {
+            assert_eq!(put(&store, "t", body), 200, "{body}");
+        }
+        let longest = before.checked_add(SignedDuration::from_hours(24 * 90)).unwrap();
+        assert!(store.0.lock().unwrap().iter().all(|kept| kept.until > longest));
+        assert_eq!(put(&store, "late", r#"{"until":"2999-01-01T00:00:00Z"}"#), 200);
+        assert_eq!(store.0.lock().unwrap()[3].until.to_string(), "2999-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn what_is_no_revocation_changes_nothing() {
+        let store = Arc::new(Fake::default());
+        let long = format!(r#"{{"reason":"{}"}}"#, "x".repeat(MAX_REASON_BYTES + 1));
+        for (jti, body) in [
+            ("t", "[]"),
+            ("t", r#"{"reasons":"x"}"#),
+            ("t", r#"{"reason":"a\nb"}"#),
+            ("t", &long),
+            ("t", r#"{"until":"tomorrow"}"#),
+            ("", ""),
+            ("a%20b", ""),
+            (&"x".repeat(65), ""),
+        ] {
+            assert_eq!(put(&store, jti, body), 400, "{jti} {body}");
+        }
+        assert!(store.0.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_list_is_bounded_and_what_is_over_does_not_count() {
+        let store = Arc::new(Fake::default());
+        let at = SystemClock.now();
+        let kept = |n: usize, until| Revocation {
+            jti: TokenId::parse(&format!("t{n}")).unwrap(),
+            until,
+            at,
+            reason: None,
+        };
+        let later = at.checked_add(SignedDuration::from_hours(1)).unwrap();
+        *store.0.lock().unwrap() = (0..MAX_REVOCATIONS).map(|n| kept(n, later)).collect();
+        assert_eq!(put(&store, "another", ""), 422);
+        assert_eq!(put(&store, "t7", ""), 200, "it stands already");
+        store.0.lock().unwrap()[0].until = Timestamp::UNIX_EPOCH;
+        store.0.lock().unwrap().truncate(MAX_REVOCATIONS);
+        assert_eq!(put(&store, "another", ""), 200);
+    }
+}

@@ -1,5 +1,7 @@
 //! The handler over a stream that is told what to answer.
 
+mod authorise;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
