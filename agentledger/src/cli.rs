@@ -1,8 +1,12 @@
 //! The command line, as `--help` explains it.
 
+mod token;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use token::{MintArgs, RoleArg, TokenArgs, TokenCommand, TokenListArgs};
 
 /// Which AI agent, on which task, spent what, on which model.
 #[derive(Debug, Parser)]
@@ -38,6 +42,8 @@ pub(crate) enum Command {
     Completeness(ListArgs),
     /// Set, list and remove budgets.
     Budget(BudgetArgs),
+    /// Make keys, mint tokens, list and revoke them.
+    Token(TokenArgs),
 }
 
 #[derive(Debug, Args)]
@@ -45,10 +51,10 @@ pub(crate) struct UpArgs {
     /// Where the stream and the ledger are kept.
     #[arg(long, value_name = "DIR", default_value = "./agentledger-data")]
     pub(crate) data: PathBuf,
-    /// The address to listen on; loopback only, as there is no authentication.
+    /// The address to listen on; loopback only, unless the configuration asks for tokens.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(crate) listen: String,
-    /// Settings in TOML: prices, budgets, retention.
+    /// Settings in TOML: prices, budgets, retention, authentication.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
@@ -103,6 +109,9 @@ pub(crate) struct LedgerArgs {
     /// A data directory that no server holds.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// A file with the token that the server asks for [default: the variable `AGENTLEDGER_TOKEN`].
+    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    pub(crate) token_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -5,12 +5,14 @@ mod completeness;
 mod deliveries;
 mod lists;
 mod report;
+mod token;
 
 pub(crate) use budget::budget;
 pub(crate) use completeness::completeness;
 pub(crate) use deliveries::deliveries;
 pub(crate) use lists::{alerts, conflicts, corrections, events, quarantine};
 pub(crate) use report::{report, spend_grid};
+pub(crate) use token::token;
 
 use anyhow::Context;
 use query::{AlertReport, CompletenessReport, EventReport, SpendReport};

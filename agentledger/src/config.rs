@@ -1,6 +1,7 @@
 //! `--config FILE`: settings in TOML. An unknown key is an error: a mistyped budget that is ignored costs
 //! money.
 
+mod auth;
 mod webhook;
 
 use std::path::Path;
@@ -9,6 +10,7 @@ use shared::budget::{BudgetForm, BudgetSpec};
 use shared::money::UnitPrice;
 use toml::{Table, Value};
 
+pub(crate) use auth::AuthConfig;
 pub(crate) use webhook::{ALERT_KEYS, WebhookSettings};
 
 /// What the operator set.
@@ -24,11 +26,20 @@ pub(crate) struct Config {
     pub(crate) late_days: u32,
     /// Where alerts go, beside the log.
     pub(crate) webhook: Option<WebhookSettings>,
+    /// Whose tokens are asked for; none if nobody's.
+    pub(crate) auth: Option<AuthConfig>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { fallback: None, budgets: Vec::new(), stream_hours: 24, late_days: 400, webhook: None }
+        Self {
+            fallback: None,
+            budgets: Vec::new(),
+            stream_hours: 24,
+            late_days: 400,
+            webhook: None,
+            auth: None,
+        }
     }
 }
 
@@ -56,7 +67,7 @@ const TABLES: [(&str, &[&str]); 6] = [
     ("retention", &["stream_hours", "late_days"]),
     ("limits", &[]),
     ("alerts", &ALERT_KEYS),
-    ("auth", &[]),
+    ("auth", auth::KEYS),
 ];
 
 impl Config {
@@ -122,6 +133,7 @@ impl Config {
                 self.late_days = whole(name, table, "late_days", 1..=3660)?.unwrap_or(self.late_days);
             }
             "alerts" => self.webhook = webhook::read(name, table)?,
+            "auth" => self.auth = auth::read(table)?,
             _ => {}
         }
         Ok(())
@@ -257,7 +269,7 @@ mod tests {
             ),
             ("[prices]\nfallback_usd_per_token=0.1".to_owned(), "is a number; write it as a string"),
             ("[prices]\nfallback_usd_per_token='-1'".to_owned(), "-1 is negative"),
-            ("[auth]\nkeys=1".to_owned(), "`auth.keys` is not known; [auth] has no settings yet"),
+            ("[limits]\nkeys=1".to_owned(), "`limits.keys` is not known; [limits] has no settings yet"),
             ("[retention]\nlate_days=0".to_owned(), "`retention.late_days` is no whole number from 1"),
             (budget("limit_usd=5"), "`budgets[0].limit_usd` is a number"),
             (budget(""), "give one of limit_usd and limit_tokens"),

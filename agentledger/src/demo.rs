@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
+use auth::Access;
 use local::dir::DataDir;
 use local::host::{Pipeline, Status};
 use shared::clock::{Clock, SystemClock};
@@ -40,9 +41,9 @@ const SETTLE: Duration = Duration::from_secs(60);
 
 /// Plays the day, and serves until a signal.
 pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
-    let address = listen_address(&args.listen).map_err(Misuse)?;
+    let address = listen_address(&args.listen, false).map_err(Misuse)?;
     let place = Place::new(args.data.as_deref())?;
-    let config = up::pipeline_config(&Config::default())?;
+    let config = up::pipeline_config(&Config::default(), Access::open())?;
     let day = Day::before(SystemClock.now());
     let clock = DayClock::new(&day);
     let budgets = budgets::budgets(&day.zone).context("the demo's own budgets are wrong")?;
@@ -85,7 +86,8 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
             }
             told.tell();
         };
-        let served = serve(listener, up::routes(&pipeline, clock), shutdown).await;
+        let served =
+            serve(listener, up::routes(&pipeline, clock, Access::open(), Arc::new([])), shutdown).await;
         stop.tell();
         let shown = tokio::task::spawn_blocking(|| thread.join()).await;
         served.context("the server failed")?;
@@ -146,7 +148,7 @@ impl Show {
     fn run(&self, status: &impl Fn() -> Status) -> anyhow::Result<()> {
         let scenario = Scenario::of(self.seed);
         let truth = scenario.truth(&self.book, self.day.start).context("the sums of the day do not fit")?;
-        let source = Source::server(&self.url)?;
+        let source = Source::server(&self.url, None)?;
         let player = Player {
             url: &self.url,
             day: &self.day,

@@ -3,19 +3,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use alerter::admin::Admin;
 use anyhow::Context;
+use auth::Access;
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use local::dir::DataDir;
 use local::ledger::SqliteLedger;
-use query::Query;
 use shared::clock::SystemClock;
 use tokio::runtime::Runtime;
 
+use crate::handlers::Handlers;
+
 /// An embedded ledger and its handlers.
 pub(crate) struct Embedded {
-    query: Query<SqliteLedger, SystemClock>,
-    admin: Admin<SqliteLedger, SystemClock>,
+    handlers: Handlers<SystemClock>,
     runtime: Runtime,
     _dir: DataDir,
 }
@@ -29,16 +29,12 @@ impl Embedded {
             .enable_all()
             .build()
             .context("cannot start the runtime")?;
-        let query = Query::new(Arc::clone(&ledger), SystemClock);
-        Ok(Self { query, admin: Admin::new(ledger, SystemClock), runtime, _dir: dir })
+        // Who can open the files needs nobody's leave.
+        Ok(Self { handlers: Handlers::new(&ledger, SystemClock, &Access::open()), runtime, _dir: dir })
     }
 
     /// Answers a request.
     pub(crate) fn handle(&self, request: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
-        let admin = request.raw_path.as_deref().is_some_and(|path| path.starts_with("/v1/admin/"));
-        if admin {
-            return self.runtime.block_on(self.admin.handle(request));
-        }
-        self.runtime.block_on(self.query.handle(request))
+        self.runtime.block_on(self.handlers.handle(request))
     }
 }

@@ -1,11 +1,13 @@
 //! The `agentledger` command: a thin layer over the crates that do the work.
 
+mod authority;
 mod cli;
 mod commands;
 mod config;
 mod demo;
 mod embedded;
 mod figures;
+mod handlers;
 mod metrics;
 mod output;
 mod serve;
@@ -65,5 +67,6 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Corrections(args) => commands::corrections(&args),
         Command::Completeness(args) => commands::completeness(&args),
         Command::Budget(args) => commands::budget(&args),
+        Command::Token(args) => commands::token(&args),
     }
 }

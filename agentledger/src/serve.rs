@@ -4,6 +4,7 @@
 
 mod connection;
 mod convert;
+mod credentials;
 mod guard;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use auth::Access;
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
@@ -92,8 +94,12 @@ pub(crate) struct Routes {
     pub(crate) query: Handler,
     /// `/v1/admin/…`.
     pub(crate) admin: Handler,
-    /// `GET /healthz`, as JSON.
-    pub(crate) health: Arc<dyn Fn() -> String + Send + Sync>,
+    /// `GET /healthz`, as JSON: all of it, or for those who may not see it, the one word.
+    pub(crate) health: Arc<dyn Fn(bool) -> String + Send + Sync>,
+    /// Who is let in.
+    pub(crate) access: Access,
+    /// What `Host` may say beside the names of this machine.
+    pub(crate) hosts: Arc<[String]>,
     /// Told of each submission that is refused before its handler sees it.
     pub(crate) refused: Arc<dyn Fn() + Send + Sync>,
     /// `GET /metrics`.
@@ -102,16 +108,17 @@ pub(crate) struct Routes {
     pub(crate) traffic: Arc<Traffic>,
 }
 
-/// Resolves `--listen`, which must stay on this machine: there is no authentication.
-pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
+/// Resolves `--listen`, which must stay on this machine unless callers are `authenticated`.
+pub(crate) fn listen_address(text: &str, authenticated: bool) -> Result<SocketAddr, String> {
     let addresses: Vec<SocketAddr> = text
         .to_socket_addrs()
         .map_err(|e| format!("--listen {text:?} is no address such as 127.0.0.1:8080: {e}"))?
         .collect();
-    if let Some(open) = addresses.iter().find(|address| !address.ip().is_loopback()) {
+    let open = addresses.iter().find(|address| !address.ip().is_loopback());
+    if let Some(open) = open.filter(|_| !authenticated) {
         return Err(format!(
             "--listen {text}: {} can be reached from other machines, and there is no authentication; listen on \
-             127.0.0.1 or [::1]",
+             127.0.0.1 or [::1], or set [auth] public_keys in --config FILE",
             open.ip()
         ));
     }
@@ -177,29 +184,38 @@ async fn route(routes: &Routes, request: Request, id: &str) -> Response {
         }
         convert::response(problem.response(Some(id)))
     };
-    if let Err(reason) = guard::check(request.headers(), request.uri()) {
+    let refuse_and_close = |problem: Problem| {
+        let mut response = refuse(problem);
+        // The rest of the body was not read, so the connection cannot carry another request.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+    };
+    if let Err(reason) = guard::check(request.headers(), request.uri(), &routes.access, &routes.hosts) {
         return refuse(Problem::new(Code::ForeignRequest, reason));
     }
     if let Err(problem) = guard::transfer(request.headers()) {
         return refuse(problem);
     }
-    let request = match convert::request(request, id).await {
+    let (head, body) = request.into_parts();
+    let visitor = match credentials::admit(&routes.access, &head, id) {
+        Ok(visitor) => visitor,
+        Err(problem) => return refuse_and_close(problem),
+    };
+    let request = match convert::request(Request::from_parts(head, body), id).await {
         Ok(request) => request,
-        Err(problem) => {
-            let mut response = refuse(problem);
-            // The rest of the body was not read, so the connection cannot carry another request.
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            return response;
-        }
+        Err(problem) => return refuse_and_close(problem),
     };
     let _working = activity.as_ref().map(Activity::begin);
     let method = request.request_context.http.method.clone();
     let path = request.raw_path.clone().unwrap_or_default();
     let handler = match path.as_str() {
         "/healthz" if method == Method::GET || method == Method::HEAD => {
-            return convert::response(edge::json((routes.health)()));
+            return convert::response(edge::json((routes.health)(visitor.sees_everything())));
         }
-        "/metrics" if method == Method::GET || method == Method::HEAD => &routes.metrics,
+        "/metrics" if method == Method::GET || method == Method::HEAD => match visitor.may_see_everything() {
+            Ok(()) => &routes.metrics,
+            Err(problem) => return refuse(problem),
+        },
         "/v1/usage" if method == Method::POST => &routes.ingest,
         "/healthz" | "/metrics" | "/v1/usage" => {
             let wanted = if path == "/v1/usage" { "POST" } else { "GET" };

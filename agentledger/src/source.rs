@@ -1,6 +1,8 @@
 //! Where a command reads and writes: a running server over HTTP, or an embedded ledger, which is asked the
 //! same requests in process.
 
+mod bearer;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use serde::Deserialize;
 
 use crate::cli::LedgerArgs;
 use crate::embedded::Embedded;
+use bearer::Bearer;
 
 /// Where `agentledger up` listens unless asked otherwise.
 pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:8080";
@@ -27,7 +30,7 @@ pub(crate) struct Misuse(pub(crate) String);
 
 /// A ledger to ask.
 pub(crate) enum Source {
-    Server { base: String, agent: ureq::Agent },
+    Server { base: String, agent: ureq::Agent, token: Option<Bearer> },
     Embedded(Box<Embedded>),
 }
 
@@ -49,7 +52,10 @@ impl Source {
     pub(crate) fn open(args: &LedgerArgs) -> anyhow::Result<Self> {
         match &args.data {
             Some(dir) => Self::embedded(dir),
-            None => Self::server(args.url.as_deref().unwrap_or(DEFAULT_URL)),
+            None => {
+                let url = args.url.as_deref().unwrap_or(DEFAULT_URL);
+                Self::server(url, Bearer::find(args.token_file.as_deref())?)
+            }
         }
     }
 
@@ -65,7 +71,7 @@ impl Source {
     }
 
     /// A running server.
-    pub(crate) fn server(url: &str) -> anyhow::Result<Self> {
+    pub(crate) fn server(url: &str, token: Option<Bearer>) -> anyhow::Result<Self> {
         if !url.starts_with("http://") && !url.starts_with("https://") {
             return Err(Misuse(format!("--url {url:?} is no address such as {DEFAULT_URL}")).into());
         }
@@ -75,7 +81,11 @@ impl Source {
             // A redirect would send a change, or spend, somewhere that the operator did not name.
             .max_redirects(0)
             .build();
-        Ok(Self::Server { base: url.trim_end_matches('/').to_owned(), agent: config.into() })
+        let base = url.trim_end_matches('/').to_owned();
+        if token.is_some() {
+            bearer::warn_of_plaintext(&base);
+        }
+        Ok(Self::Server { base, agent: config.into(), token })
     }
 
     /// Reads a path.
@@ -93,7 +103,15 @@ impl Source {
         body: Option<String>,
     ) -> anyhow::Result<String> {
         let (status, text) = match self {
-            Self::Server { base, agent } => over_http(agent, base, method, path, query, body)?,
+            Self::Server { base, agent, token } => {
+                let mark = if query.is_empty() { "" } else { "?" };
+                let mut request =
+                    http::Request::builder().method(method).uri(format!("{base}{path}{mark}{query}"));
+                if let Some(token) = token {
+                    request = request.header(http::header::AUTHORIZATION, token.header()?);
+                }
+                over_http(agent, base, request, body)?
+            }
             Self::Embedded(embedded) => {
                 let mut request = ApiGatewayV2httpRequest::default();
                 request.raw_path = Some(path.to_owned());
@@ -115,6 +133,9 @@ impl Source {
             |_| format!("the server answered {status} without saying why; is it AgentLedger?"),
             |problem: Problem| problem.detail,
         );
+        if status == 401 {
+            bail!("{detail} (a command sends the token in AGENTLEDGER_TOKEN, or in --token-file FILE)");
+        }
         if status == 400 {
             return Err(Misuse(detail).into());
         }
@@ -125,16 +146,10 @@ impl Source {
 fn over_http(
     agent: &ureq::Agent,
     base: &str,
-    method: Method,
-    path: &str,
-    query: &str,
+    request: http::request::Builder,
     body: Option<String>,
 ) -> anyhow::Result<(u16, String)> {
-    let mark = if query.is_empty() { "" } else { "?" };
-    let request = http::Request::builder()
-        .method(method)
-        .uri(format!("{base}{path}{mark}{query}"))
-        .header(http::header::ACCEPT, "application/json");
+    let request = request.header(http::header::ACCEPT, "application/json");
     let sent = match body {
         Some(body) => agent.run(request.header(http::header::CONTENT_TYPE, "application/json").body(body)?),
         None => agent.run(request.body(())?),
@@ -148,7 +163,7 @@ fn over_http(
         .with_config()
         .limit(MAX_ANSWER)
         .read_to_string()
-        .with_context(|| format!("the answer of {base}{path} cannot be read"))?;
+        .with_context(|| format!("the answer of {base} cannot be read"))?;
     Ok((status, text))
 }
 
@@ -159,11 +174,11 @@ mod tests {
     #[test]
     fn addresses_that_cannot_be_asked_are_misuse() {
         for url in ["ftp://ledger.example", "ledger:8080", ""] {
-            let error = Source::server(url).err().unwrap();
+            let error = Source::server(url, None).err().unwrap();
             assert!(error.is::<Misuse>(), "{url}");
         }
-        assert!(Source::server("http://127.0.0.1:1/").is_ok());
-        assert!(Source::server("https://ledger.example").is_ok());
+        assert!(Source::server("http://127.0.0.1:1/", None).is_ok());
+        assert!(Source::server("https://ledger.example", None).is_ok());
     }
 
     #[test]
@@ -177,7 +192,7 @@ mod tests {
             byte[0]
         });
         // The peer hangs up within the handshake.
-        assert!(Source::server(&url).unwrap().get("/v1/alerts", &[]).is_err());
+        assert!(Source::server(&url, None).unwrap().get("/v1/alerts", &[]).is_err());
         assert_eq!(first_byte.join().unwrap(), 22, "a TLS handshake record");
     }
 

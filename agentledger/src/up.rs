@@ -5,13 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alerter::admin::Admin;
 use anyhow::{Context, anyhow};
+use auth::Access;
 use local::dir::DataDir;
 use local::host::{Counters, Pipeline, PipelineConfig, Status};
 use local::ledger::SqliteLedger;
 use local::notify::LogAnd;
-use query::Query;
 use shared::budget::BudgetSpec;
 use shared::clock::{Clock, SystemClock};
 use shared::delivery::DeliveryAttempt;
@@ -20,8 +19,10 @@ use shared::price::PriceBook;
 use tokio::net::TcpListener;
 use webhook::Webhook;
 
+use crate::authority::Authority;
 use crate::cli::UpArgs;
 use crate::config::Config;
+use crate::handlers::Handlers;
 use crate::metrics::Metrics;
 use crate::serve::{DRAIN, Handler, Routes, Traffic, listen_address, serve};
 use crate::source::Misuse;
@@ -32,7 +33,10 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<()> {
         Some(path) => Config::read(path).map_err(|e| Misuse(e.to_string()))?,
         None => Config::default(),
     };
-    let address = listen_address(&args.listen).map_err(Misuse)?;
+    let authority = config.auth.as_ref().map(Authority::open).transpose();
+    let authority = authority.map_err(|e| Misuse(format!("[auth] public_keys: {e}")))?;
+    let access = authority.as_ref().map_or_else(Access::open, Authority::access);
+    let address = listen_address(&args.listen, authority.is_some()).map_err(Misuse)?;
     let dir = DataDir::create(&args.data)?;
     let webhook = match &config.webhook {
         Some(settings) => Some(settings.open().map_err(|e| Misuse(e.to_string()))?),
@@ -43,16 +47,28 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<()> {
         let count = Arc::new(move |attempt: &DeliveryAttempt| counters.attempted(attempt));
         LogAnd::new(webhook.map(|config| Webhook::new(config, Arc::clone(ledger), SystemClock, count)))
     };
-    let mut pipeline = Pipeline::start_with(dir, &pipeline_config(&config)?, notifier, SystemClock)?;
+    let mut pipeline =
+        Pipeline::start_with(dir, &pipeline_config(&config, access.clone())?, notifier, SystemClock)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
     let served = runtime.block_on(async {
         let (listener, bound) = listen(&pipeline, &config.budgets, &SystemClock, address).await?;
+        if let Some(authority) = &authority {
+            // Before anybody is let in.
+            authority.refresh(pipeline.ledger()).await?;
+        }
         let signal = stop_signal()?;
         say_ready(&format!("agentledger ready on http://{bound} (data in {})", args.data.display()))?;
-        serve(listener, routes(&pipeline, SystemClock), signal).await.context("the server failed")
+        let hosts = config.auth.iter().flat_map(|auth| auth.hosts.clone()).collect();
+        let routes = routes(&pipeline, SystemClock, access, hosts);
+        let served = serve(listener, routes, signal);
+        let Some(authority) = authority else { return served.await.context("the server failed") };
+        tokio::select! {
+            served = served => served.context("the server failed"),
+            never = authority.keep(Arc::clone(pipeline.ledger())) => match never {},
+        }
     });
     // A report that takes too long is left behind.
     runtime.shutdown_timeout(DRAIN);
@@ -76,7 +92,7 @@ pub(crate) async fn listen<C: Clock + 'static>(
     Ok((listener, bound))
 }
 
-pub(crate) fn pipeline_config(config: &Config) -> anyhow::Result<PipelineConfig> {
+pub(crate) fn pipeline_config(config: &Config, access: Access) -> anyhow::Result<PipelineConfig> {
     let mut book = PriceBook::embedded()?;
     if let Some(usd_per_token) = config.fallback {
         book = book.with_fallback(usd_per_token);
@@ -85,14 +101,20 @@ pub(crate) fn pipeline_config(config: &Config) -> anyhow::Result<PipelineConfig>
     Ok(PipelineConfig {
         stream_retention: hours(config.stream_hours),
         max_event_age: hours(config.late_days * 24),
+        access,
         ..PipelineConfig::new(Arc::new(book))
     })
 }
 
-pub(crate) fn routes<C: Clock + Clone + 'static>(pipeline: &Pipeline<C>, clock: C) -> Routes {
+pub(crate) fn routes<C: Clock + Clone + 'static>(
+    pipeline: &Pipeline<C>,
+    clock: C,
+    access: Access,
+    hosts: Arc<[String]>,
+) -> Routes {
     let (ingest, refused) = (Arc::clone(pipeline.ingest()), Arc::clone(pipeline.ingest()));
-    let query = Arc::new(Query::new(Arc::clone(pipeline.ledger()), clock.clone()));
-    let admin = Arc::new(Admin::new(Arc::clone(pipeline.ledger()), clock));
+    let query = Arc::new(Handlers::new(pipeline.ledger(), clock, &access));
+    let admin = Arc::clone(&query);
     let status = pipeline.status();
     let traffic = Arc::<Traffic>::default();
     let metrics = Arc::new(Metrics::new(pipeline.gauges(), Arc::clone(&traffic), SystemClock));
@@ -109,26 +131,29 @@ pub(crate) fn routes<C: Clock + Clone + 'static>(pipeline: &Pipeline<C>, clock: 
             let admin = Arc::clone(&admin);
             async move { admin.handle(request).await }
         }),
-        health: Arc::new(move || health(&status())),
+        health: Arc::new(move |whole| health(&status(), whole)),
         refused: Arc::new(move || refused.count_rejected()),
         metrics: Handler::blocking(move |_| {
             let metrics = Arc::clone(&metrics);
             async move { metrics.answer() }
         }),
         traffic,
+        access,
+        hosts,
     }
 }
 
 /// Healthy is who takes events: what hinders the consumers is said beside it, and nothing accepted is lost.
-fn health(status: &Status) -> String {
+fn health(status: &Status, whole: bool) -> String {
     #[derive(serde::Serialize)]
     struct Health<'a> {
         status: &'static str,
-        pipeline: &'a Status,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pipeline: Option<&'a Status>,
     }
     let word = if status.trouble().is_some() { "degraded" } else { "ok" };
     // Strings and numbers always serialise.
-    serde_json::to_string(&Health { status: word, pipeline: status }).unwrap_or_default()
+    serde_json::to_string(&Health { status: word, pipeline: whole.then_some(status) }).unwrap_or_default()
 }
 
 /// The one line on stdout: scripts wait for it.

@@ -110,7 +110,7 @@ fn watching_nothing_fails_once_and_goes_on_trying_otherwise() {
     let once = run(&["watch", "--once", "--url", "http://127.0.0.1:1"]);
     assert_eq!(once.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&once.stderr).contains("does not answer"), "{once:?}");
-    assert_eq!(run(&["watch", "--url", "https://127.0.0.1:1"]).status.code(), Some(2));
+    assert_eq!(run(&["watch", "--url", "ftp://127.0.0.1:1"]).status.code(), Some(2));
     let mut child = Command::new(PROGRAM)
         .args(["watch", "--interval", "1", "--url", "http://127.0.0.1:1"])
         .stdout(Stdio::piped())

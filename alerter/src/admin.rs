@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use auth::{Access, Caller, Role, audit, object_of};
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use edge::{Code, Problem, read_body};
 use http::Method;
@@ -18,24 +19,36 @@ use shared::ledger::{BudgetStore, LedgerError};
 pub struct Admin<L, C> {
     ledger: Arc<L>,
     clock: C,
+    access: Access,
 }
 
 impl<L: BudgetStore, C: Clock> Admin<L, C> {
-    /// Writes to `ledger`.
-    pub fn new(ledger: Arc<L>, clock: C) -> Self {
-        Self { ledger, clock }
+    /// Writes to `ledger`, for those whom `access` lets in.
+    pub fn new(ledger: Arc<L>, clock: C, access: Access) -> Self {
+        Self { ledger, clock, access }
     }
 
     /// Answers a request.
     pub async fn handle(&self, request: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
         let id = request.request_context.request_id.clone();
-        match self.change(request).await {
+        let object = object_of(request.raw_path.as_deref().unwrap_or_default());
+        let method = request.request_context.http.method.clone();
+        let caller = self.access.caller(&request.headers);
+        let known = caller.as_ref().ok().cloned();
+        let answer = match caller {
+            Ok(caller) => self.change(&caller, request).await,
+            Err(error) => Err(error.problem()),
+        };
+        let outcome = answer.as_ref().map_or_else(|problem| problem.code.name(), |_| "done");
+        audit(known.as_ref(), &method, &object, id.as_deref(), outcome);
+        match answer {
             Ok(body) => edge::json(body),
             Err(problem) => problem.response(id.as_deref()),
         }
     }
 
-    async fn change(&self, request: ApiGatewayV2httpRequest) -> Result<String, Problem> {
+    async fn change(&self, caller: &Caller, request: ApiGatewayV2httpRequest) -> Result<String, Problem> {
+        caller.demand(Role::Admin).map_err(|denied| denied.problem())?;
         let path = request.raw_path.as_deref().unwrap_or_default();
         let Some(name) = path.strip_prefix("/v1/admin/budgets/").filter(|name| !name.contains('/')) else {
             let detail = format!("there is no {path}; budgets are set at /v1/admin/budgets/NAME");

@@ -94,7 +94,12 @@ impl Intake {
         let config =
             IngestConfig { lanes: 2, attempts: 2, backoff: Duration::ZERO, ..IngestConfig::default() };
         Self {
-            handler: Ingest::new(Arc::clone(&world.stream), Arc::clone(&world.clock), config),
+            handler: Ingest::new(
+                Arc::clone(&world.stream),
+                Arc::clone(&world.clock),
+                config,
+                auth::Access::open(),
+            ),
             stream: Arc::clone(&world.stream),
             rng: Mutex::new(Rng::with_seed(seed)),
         }

@@ -20,6 +20,10 @@ use shared::totals::Totals;
 use shared::usage::{Bucket, Usage};
 use shared::window::{Period, Range, WindowKind, Zone};
 
+mod revocations;
+
+pub use revocations::revocations;
+
 type Checked = Result<(), Box<dyn std::error::Error>>;
 
 fn ensure(holds: bool, law: &str) -> Checked {

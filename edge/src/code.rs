@@ -66,6 +66,22 @@ codes! {
     BadParameter = "bad_parameter", BAD_REQUEST;
     /// A budget is wrong.
     InvalidBudget = "invalid_budget", BAD_REQUEST;
+    /// A revocation is wrong.
+    InvalidRevocation = "invalid_revocation", BAD_REQUEST;
+    /// No token was sent, or not exactly one.
+    Unauthorized = "unauthorized", UNAUTHORIZED;
+    /// The token is none of this server.
+    InvalidToken = "invalid_token", UNAUTHORIZED;
+    /// The token has expired.
+    TokenExpired = "token_expired", UNAUTHORIZED;
+    /// The token was revoked.
+    TokenRevoked = "token_revoked", UNAUTHORIZED;
+    /// The token's role, or its team, may not do this.
+    Forbidden = "forbidden", FORBIDDEN;
+    /// The token may not write for this agent.
+    AgentNotAllowed = "agent_not_allowed", FORBIDDEN;
+    /// The token may not charge, or see, this team.
+    TeamNotAllowed = "team_not_allowed", FORBIDDEN;
     /// A foreign `Host` or `Origin`.
     ForeignRequest = "foreign_request", FORBIDDEN;
     /// There is no such path.
@@ -84,6 +100,8 @@ codes! {
     UnsupportedEncoding = "unsupported_encoding", UNSUPPORTED_MEDIA_TYPE;
     /// The report has too many rows.
     TooManyRows = "too_many_rows", UNPROCESSABLE_ENTITY;
+    /// Too many revocations stand.
+    TooManyRevocations = "too_many_revocations", UNPROCESSABLE_ENTITY;
     /// Something unexpected happened.
     Internal = "internal", INTERNAL_SERVER_ERROR;
     /// The stream will never take a record of this submission.
@@ -96,6 +114,8 @@ codes! {
     StreamUnavailable = "stream_unavailable", SERVICE_UNAVAILABLE;
     /// The ledger did not answer.
     LedgerUnavailable = "ledger_unavailable", SERVICE_UNAVAILABLE;
+    /// More is asked than can be worked on in time.
+    Overloaded = "overloaded", SERVICE_UNAVAILABLE;
     /// Every connection is taken.
     TooManyConnections = "too_many_connections", SERVICE_UNAVAILABLE;
 }

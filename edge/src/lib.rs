@@ -11,7 +11,7 @@ mod problem;
 pub use body::{read_body, too_large};
 pub use code::{Code, PAGES};
 pub use gateway::{GatewayRequest, GatewayResponse, answer_gateway};
-pub use problem::{Fault, Problem, ProblemBody};
+pub use problem::{Challenge, Fault, Problem, ProblemBody};
 
 use aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use aws_lambda_events::encodings::Body;

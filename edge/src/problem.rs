@@ -35,6 +35,30 @@ impl Fault {
     }
 }
 
+/// What a client is told of authentication (RFC 6750).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Challenge {
+    /// The scheme alone: no credentials were sent.
+    Bearer,
+    /// Credentials were sent in a wrong way.
+    InvalidRequest,
+    /// A token does not hold.
+    InvalidToken,
+    /// A token does not reach so far.
+    InsufficientScope,
+}
+
+impl Challenge {
+    fn header(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+            Self::InvalidRequest => "Bearer error=\"invalid_request\"",
+            Self::InvalidToken => "Bearer error=\"invalid_token\"",
+            Self::InsufficientScope => "Bearer error=\"insufficient_scope\"",
+        }
+    }
+}
+
 /// A request that was not done, and why.
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -48,6 +72,8 @@ pub struct Problem {
     pub allow: Option<&'static str>,
     /// The encodings that would be accepted, for a 415.
     pub accept_encoding: Option<&'static str>,
+    /// How to authenticate, for a 401 or a 403.
+    pub challenge: Option<Challenge>,
     /// Further members.
     pub extra: Map<String, Value>,
 }
@@ -82,7 +108,8 @@ impl Problem {
     /// A problem with nothing but its words.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let (faults, extra) = (Vec::new(), Map::new());
-        Self { code, detail: detail.into(), faults, allow: None, accept_encoding: None, extra }
+        let (allow, accept_encoding, challenge) = (None, None, None);
+        Self { code, detail: detail.into(), faults, allow, accept_encoding, challenge, extra }
     }
 
     /// A path that is not there.
@@ -124,6 +151,9 @@ impl Problem {
         }
         if let Some(accepted) = self.accept_encoding {
             response.headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accepted));
+        }
+        if let Some(challenge) = self.challenge {
+            response.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge.header()));
         }
         response
     }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::content_type::Form;
 use crate::problem::internal;
-use crate::{Ingest, parse, seal};
+use crate::{Ingest, authorise, parse, seal};
 
 impl<S: EventStream, C: Clock> Ingest<S, C> {
     /// Answers one request in either payload format of API Gateway.
@@ -44,6 +44,8 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
     }
 
     async fn receive(&self, request: ApiGatewayV2httpRequest) -> Result<Receipt, Problem> {
+        let caller = self.access.caller(&request.headers).map_err(|error| error.problem())?;
+        authorise::sender(&caller)?;
         let path = request.raw_path.as_deref().unwrap_or_default();
         if path != "/v1/usage" {
             return Err(Problem::not_found(format!("there is no {path}; usage goes to POST /v1/usage")));
@@ -58,7 +60,10 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
             return Err(Problem::new(Code::InvalidJson, detail));
         }
         let now = self.clock.now();
-        let submission = parse::submission(&request.headers, form, &body, now, self.closed_before.get())?;
+        let (headers, closed_before) = (&request.headers, self.closed_before.get());
+        let mut submission =
+            parse::submission(headers, form, &body, now, closed_before, caller.only_agent())?;
+        authorise::submission(&caller, headers, &mut submission)?;
         let (accepted, ignored) = (submission.drafts.len(), submission.ignored);
         let key = submission.key.clone();
         let sealed = seal::seal(submission).map_err(|e| internal("the submission", &e))?;

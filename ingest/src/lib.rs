@@ -3,6 +3,7 @@
 //! A submission is validated as a whole, given its identity, packed and put; a receipt is returned only after
 //! the stream acknowledged all of it.
 
+mod authorise;
 mod cloudevents;
 mod content_type;
 mod fields;
@@ -19,6 +20,7 @@ mod tests;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use auth::Access;
 use jiff::Timestamp;
 use shared::clock::Clock;
 use shared::stream::EventStream;
@@ -68,14 +70,16 @@ pub struct Ingest<S, C> {
     stream: S,
     clock: C,
     config: IngestConfig,
+    access: Access,
     closed_before: ClosedBefore,
     rejected: AtomicU64,
 }
 
 impl<S: EventStream, C: Clock> Ingest<S, C> {
-    /// A handler over these ports.
-    pub fn new(stream: S, clock: C, config: IngestConfig) -> Self {
-        Self { stream, clock, config, closed_before: ClosedBefore::default(), rejected: AtomicU64::new(0) }
+    /// A handler over these ports, for those whom `access` lets in.
+    pub fn new(stream: S, clock: C, config: IngestConfig, access: Access) -> Self {
+        let (closed_before, rejected) = (ClosedBefore::default(), AtomicU64::new(0));
+        Self { stream, clock, config, access, closed_before, rejected }
     }
 
     /// Requests that got no receipt so far.

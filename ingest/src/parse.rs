@@ -38,6 +38,8 @@ pub(crate) struct Submission {
 /// What the headers say of every event.
 pub(crate) struct Defaults {
     agent: Option<AgentId>,
+    /// The agent of a token that can write for no other: it holds where the request names none.
+    token_agent: Option<AgentId>,
     task: Option<TaskId>,
     session: Option<SessionId>,
     team: Option<TeamId>,
@@ -48,6 +50,10 @@ pub(crate) struct Defaults {
 }
 
 impl Defaults {
+    fn agent(&self) -> Option<AgentId> {
+        self.agent.clone().or_else(|| self.token_agent.clone())
+    }
+
     fn hints(&self) -> Hints<'_> {
         Hints { provider: self.provider.as_ref().map(ProviderId::as_str) }
     }
@@ -79,12 +85,14 @@ pub(crate) fn submission(
     body: &[u8],
     now: Timestamp,
     closed_before: Timestamp,
+    token_agent: Option<&AgentId>,
 ) -> Result<Submission, Problem> {
     let mut faults = Vec::new();
     let key = header(headers, "idempotency-key", &mut faults, |text| SealKey::parse(unquoted(text)));
     let mark = sequence::mark(headers, &mut faults);
     let defaults = Defaults {
         agent: header(headers, "x-agent-id", &mut faults, AgentId::parse),
+        token_agent: token_agent.cloned(),
         task: header(headers, "x-task-id", &mut faults, TaskId::parse),
         session: header(headers, "x-session-id", &mut faults, SessionId::parse),
         team: header(headers, "x-team-id", &mut faults, TeamId::parse),
@@ -223,8 +231,8 @@ fn response(
         let prefix = if field == "agent_id" { "" } else { prefix };
         vec![Fault::of_event(index, &format!("{prefix}{field}"), reason)]
     };
-    let agent = match (&defaults.agent, envelope.map(|envelope| envelope.agent.clone())) {
-        (Some(agent), _) => agent.clone(),
+    let agent = match (defaults.agent(), envelope.map(|envelope| envelope.agent.clone())) {
+        (Some(agent), _) => agent,
         (None, Some(agent)) => agent.map_err(|fault| vec![fault])?,
         (None, None) => return Err(fault("agent_id", NO_AGENT.to_owned())),
     };
@@ -335,8 +343,8 @@ fn agent(
 ) -> Option<AgentId> {
     if object.get("agent_id").is_none_or(Value::is_null) {
         fields.take("agent_id");
-        return match (&defaults.agent, envelope) {
-            (Some(agent), _) => Some(agent.clone()),
+        return match (defaults.agent(), envelope) {
+            (Some(agent), _) => Some(agent),
             (None, Some(envelope)) => envelope.agent.clone().map_err(|fault| fields.faults.push(fault)).ok(),
             (None, None) => {
                 fields.fault("agent_id", NO_AGENT);

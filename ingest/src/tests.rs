@@ -1,11 +1,13 @@
 //! The handler over a stream that is told what to answer.
 
+mod authorise;
 mod formats;
 mod numbered;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use auth::Access;
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use aws_lambda_events::encodings::Body as HttpBody;
 use http::Method;
@@ -71,7 +73,8 @@ impl World {
         let stream = Arc::new(stream);
         let clock = Arc::new(Noon(Mutex::new(NOW.parse().unwrap())));
         let config = IngestConfig { attempts: 3, backoff: Duration::ZERO, ..IngestConfig::default() };
-        Self { ingest: Ingest::new(Arc::clone(&stream), Arc::clone(&clock), config), stream, clock }
+        let ingest = Ingest::new(Arc::clone(&stream), Arc::clone(&clock), config, Access::open());
+        Self { ingest, stream, clock }
     }
 
     fn sound() -> Self {

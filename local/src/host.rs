@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use aggregator::Aggregator;
 use alerter::Alerter;
+use auth::Access;
 use ingest::{Ingest, IngestConfig};
 use shared::alert::Alert;
 use shared::clock::Clock;
@@ -52,10 +53,12 @@ pub struct PipelineConfig {
     pub stream_retention: Duration,
     /// Events older than this are refused by name.
     pub max_event_age: Duration,
+    /// Who may send.
+    pub access: Access,
 }
 
 impl PipelineConfig {
-    /// The defaults, with this price book.
+    /// The defaults, with this price book; everybody may send.
     pub fn new(book: Arc<PriceBook>) -> Self {
         let hours = |n: u64| Duration::from_secs(n * 3600);
         Self {
@@ -72,6 +75,7 @@ impl PipelineConfig {
             upkeep: Duration::from_secs(60),
             stream_retention: hours(24),
             max_event_age: hours(400 * 24),
+            access: Access::open(),
         }
     }
 }
@@ -169,7 +173,8 @@ impl<C: Clock + Clone + 'static> Pipeline<C> {
     ) -> Result<Self, StartError> {
         let ledger = Arc::new(SqliteLedger::open(&dir.ledger())?);
         let stream = StreamLog::open(&dir.stream(), &config.stream)?;
-        let ingest = Arc::new(Ingest::new(stream.clone(), clock.clone(), config.ingest));
+        let ingest =
+            Arc::new(Ingest::new(stream.clone(), clock.clone(), config.ingest, config.access.clone()));
         let counters = Arc::new(Counters::default());
         let aggregator = Arc::new(Aggregator::new(
             Arc::clone(&ledger),

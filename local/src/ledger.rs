@@ -15,6 +15,7 @@ mod budgets;
 mod deliveries;
 mod feed;
 mod records;
+mod revocations;
 mod rollups;
 mod schema;
 mod sequences;

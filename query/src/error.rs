@@ -1,5 +1,6 @@
 //! What can go wrong in answering.
 
+use auth::{Denied, TokenError};
 use edge::{Code, Problem};
 use shared::ledger::LedgerError;
 use shared::totals::Overflow;
@@ -24,6 +25,12 @@ pub enum QueryError {
     /// The ledger did not answer.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// Nobody knows who asks.
+    #[error(transparent)]
+    Unauthorized(#[from] TokenError),
+    /// Who asks may not see it.
+    #[error(transparent)]
+    Denied(#[from] Denied),
 }
 
 impl QueryError {
@@ -40,6 +47,8 @@ impl QueryError {
             Self::Overflow(_) => Code::Overflow,
             Self::Ledger(LedgerError::Retry(_)) => Code::LedgerUnavailable,
             Self::Ledger(LedgerError::Broken(_)) => Code::LedgerBroken,
+            Self::Unauthorized(error) => return error.problem(),
+            Self::Denied(denied) => return denied.problem(),
         };
         Problem::new(code, self.to_string())
     }

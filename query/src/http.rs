@@ -2,12 +2,14 @@
 
 use std::sync::{Arc, LazyLock};
 
+use auth::{Access, Caller, Role};
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use edge::limits::{Limit, LimitReport, MAX_AGENTS_ASKED};
 use edge::{Code, Problem};
 use http::{Method, StatusCode};
 use serde::Serialize;
 use shared::alert::Delivery;
+use shared::budget::BudgetScope;
 use shared::clock::Clock;
 use shared::delivery::DeliveryStore;
 use shared::id::{AgentId, BudgetName, ModelId, SessionId, TaskId, TeamId};
@@ -30,6 +32,7 @@ pub struct Query<L, C> {
     ledger: Arc<L>,
     clock: C,
     host_limits: Vec<Limit>,
+    access: Access,
 }
 
 impl<L, C: Clone> Clone for Query<L, C> {
@@ -37,15 +40,16 @@ impl<L, C: Clone> Clone for Query<L, C> {
         Self {
             ledger: Arc::clone(&self.ledger),
             clock: self.clock.clone(),
+            access: self.access.clone(),
             host_limits: self.host_limits.clone(),
         }
     }
 }
 
 impl<L: Ledger + DeliveryStore, C: Clock> Query<L, C> {
-    /// Reads from `ledger`.
-    pub fn new(ledger: Arc<L>, clock: C) -> Self {
-        Self { ledger, clock, host_limits: Vec::new() }
+    /// Reads from `ledger`, for those whom `access` lets in.
+    pub fn new(ledger: Arc<L>, clock: C, access: Access) -> Self {
+        Self { ledger, clock, access, host_limits: Vec::new() }
     }
 
     /// With limits that this host has beside the common ones, for `GET /v1/limits`.
@@ -58,27 +62,28 @@ impl<L: Ledger + DeliveryStore, C: Clock> Query<L, C> {
     pub async fn handle(&self, request: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
         let path = request.raw_path.as_deref().unwrap_or_default();
         let id = request.request_context.request_id.as_deref();
-        if path == "/openapi.json" {
-            return document(&request);
+        // What is no secret, and needed to ask for anything else.
+        if let Some(open) = self.open(path, &request) {
+            return open;
         }
-        if let Some(code) = path.strip_prefix(edge::PAGES) {
-            return error_page(code, &request);
-        }
+        let caller = match self.caller(&request) {
+            Ok(caller) => caller,
+            Err(refused) => return refused.problem().response(id),
+        };
         let known = ROUTES.contains(&path);
         if known && request.request_context.http.method != Method::GET {
             return Problem::method_not_allowed("GET", format!("{path} is read with GET")).response(id);
         }
         let answer = match path {
-            "/v1/spend" => self.spend(&request).await,
-            "/v1/events" => self.events(&request).await,
-            "/v1/alerts" => self.alerts(&request).await,
-            "/v1/deliveries" => self.deliveries(&request).await,
-            "/v1/conflicts" => self.conflicts(&request).await,
-            "/v1/quarantine" => self.quarantine(&request).await,
-            "/v1/corrections" => self.corrections(&request).await,
-            "/v1/budgets" => self.budgets(&request).await,
-            "/v1/completeness" => self.completeness(&request).await,
-            "/v1/limits" => self.limits(&request),
+            "/v1/spend" => self.spend(&request, &caller).await,
+            "/v1/events" => self.events(&request, &caller).await,
+            "/v1/alerts" => self.alerts(&request, &caller).await,
+            "/v1/deliveries" => self.deliveries(&request, &caller).await,
+            "/v1/conflicts" => self.conflicts(&request, &caller).await,
+            "/v1/quarantine" => self.quarantine(&request, &caller).await,
+            "/v1/corrections" => self.corrections(&request, &caller).await,
+            "/v1/completeness" => self.completeness(&request, &caller).await,
+            "/v1/budgets" => self.budgets(&request, &caller).await,
             _ => {
                 let detail = format!("there is no {path}; reports are at {}", ROUTES.join(", "));
                 return Problem::not_found(detail).response(id);
@@ -96,7 +101,13 @@ impl<L: Ledger + DeliveryStore, C: Clock> Query<L, C> {
         }
     }
 
-    async fn spend(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
+    fn caller(&self, request: &ApiGatewayV2httpRequest) -> Result<Caller, QueryError> {
+        let caller = self.access.caller(&request.headers)?;
+        caller.demand(Role::Read)?;
+        Ok(caller)
+    }
+
+    async fn spend(&self, request: &ApiGatewayV2httpRequest, caller: &Caller) -> Result<String, QueryError> {
         let params = Params::read(
             request,
             &["by", "from", "to", "agent", "team", "task", "session", "model", "tz", "limit", "next"],
@@ -110,7 +121,7 @@ impl<L: Ledger + DeliveryStore, C: Clock> Query<L, C> {
         let missing = || QueryError::parameter("by", format!("is missing; give one of {}", names()));
         let question = SpendRequest {
             by: by.ok_or_else(missing)?,
-            filter: filter(&params)?,
+            filter: filter(&params, caller)?,
             from: instant(&params, "from", &zone)?,
             to: instant(&params, "to", &zone)?,
             zone,
@@ -120,7 +131,7 @@ impl<L: Ledger + DeliveryStore, C: Clock> Query<L, C> {
         json(&spend(&*self.ledger, &question, self.clock.now()).await?)
     }
 
-    async fn events(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
+    async fn events(&self, request: &ApiGatewayV2httpRequest, caller: &Caller) -> Result<String, QueryError> {
         let params = Params::read(
             request,
             &["agent", "team", "task", "session", "model", "from", "to", "tz", "unpriced", "limit", "next"],
@@ -133,7 +144,7 @@ impl<L: Ledger + DeliveryStore, C: Clock> Query<L, C> {
             _ => Err(format!("is {text:?}; give true or false")),
         })?;
         let question = EventRequest {
-            filter: filter(&params)?,
+            filter: filter(&params, caller)?,
             unpriced: unpriced.unwrap_or(false),
             from: instant(&params, "from", &zone)?,
             to: instant(&params, "to", &zone)?,
@@ -143,7 +154,7 @@ impl<L: Ledger + DeliveryStore, C: Clock> Query<L, C> {
         json(&events(&*self.ledger, &question).await?)
     }
 
-    async fn alerts(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
+    async fn alerts(&self, request: &ApiGatewayV2httpRequest, caller: &Caller) -> Result<String, QueryError> {
         let params = Params::read(request, &["budget", "state", "limit", "next"])?;
         let budget = params.parsed("budget", BudgetName::parse)?;
         let state = params.parsed("state", |text| match text {
@@ -152,34 +163,77 @@ impl<L: Ledger + DeliveryStore, C: Clock> Query<L, C> {
             _ => Err(format!("is {text:?}; give pending or delivered")),
         })?;
         let limit = params.limit(page::DEFAULT_LIMIT)?;
-        json(&lists::alerts(&*self.ledger, budget, state, limit, params.one("next")?).await?)
+        let next = params.one("next")?;
+        json(&lists::alerts(&*self.ledger, budget, state, limit, next, scope_of(caller).as_ref()).await?)
     }
 
-    async fn deliveries(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
+    async fn deliveries(
+        &self,
+        request: &ApiGatewayV2httpRequest,
+        caller: &Caller,
+    ) -> Result<String, QueryError> {
+        caller.demand_all_teams()?;
         let params = Params::read(request, &["alert", "limit"])?;
         let limit = params.limit(page::DEFAULT_LIMIT)?;
         json(&lists::deliveries(&*self.ledger, params.one("alert")?, limit).await?)
     }
 
-    async fn conflicts(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
+    async fn conflicts(
+        &self,
+        request: &ApiGatewayV2httpRequest,
+        caller: &Caller,
+    ) -> Result<String, QueryError> {
+        caller.demand_all_teams()?;
         let limit = Params::read(request, &["limit"])?.limit(page::DEFAULT_LIMIT)?;
         json(&lists::conflicts(&*self.ledger, limit).await?)
     }
 
-    async fn quarantine(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
+    async fn quarantine(
+        &self,
+        request: &ApiGatewayV2httpRequest,
+        caller: &Caller,
+    ) -> Result<String, QueryError> {
+        caller.demand_all_teams()?;
         let limit = Params::read(request, &["limit"])?.limit(page::DEFAULT_LIMIT)?;
         json(&lists::quarantine(&*self.ledger, limit).await?)
     }
 
-    async fn corrections(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
+    async fn corrections(
+        &self,
+        request: &ApiGatewayV2httpRequest,
+        caller: &Caller,
+    ) -> Result<String, QueryError> {
+        caller.demand_all_teams()?;
         let limit = Params::read(request, &["limit"])?.limit(page::DEFAULT_LIMIT)?;
         json(&lists::awaited(&*self.ledger, limit).await?)
     }
 
-    async fn completeness(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
+    async fn completeness(
+        &self,
+        request: &ApiGatewayV2httpRequest,
+        caller: &Caller,
+    ) -> Result<String, QueryError> {
+        caller.demand_all_teams()?;
         let params = Params::read(request, &["limit", "next"])?;
         let limit = params.limit(page::DEFAULT_LIMIT)?;
         json(&lists::completeness(&*self.ledger, limit, params.one("next")?).await?)
+    }
+
+    /// What is answered to anybody.
+    fn open(&self, path: &str, request: &ApiGatewayV2httpRequest) -> Option<ApiGatewayV2httpResponse> {
+        let page = path.strip_prefix(edge::PAGES);
+        if page.is_none() && path != "/openapi.json" && path != "/v1/limits" {
+            return None;
+        }
+        let id = request.request_context.request_id.as_deref();
+        if request.request_context.http.method != Method::GET {
+            return Some(Problem::method_not_allowed("GET", format!("{path} is read with GET")).response(id));
+        }
+        Some(match page {
+            Some(code) => error_page(code, id),
+            None if path == "/openapi.json" => edge::json(DOCUMENT.clone()),
+            None => self.limits(request).map_or_else(|error| error.problem().response(id), edge::json),
+        })
     }
 
     fn limits(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
@@ -188,9 +242,13 @@ impl<L: Ledger + DeliveryStore, C: Clock> Query<L, C> {
         json(&LimitReport { limits, next: None })
     }
 
-    async fn budgets(&self, request: &ApiGatewayV2httpRequest) -> Result<String, QueryError> {
+    async fn budgets(
+        &self,
+        request: &ApiGatewayV2httpRequest,
+        caller: &Caller,
+    ) -> Result<String, QueryError> {
         Params::read(request, &[])?;
-        json(&lists::budgets(&*self.ledger).await?)
+        json(&lists::budgets(&*self.ledger, scope_of(caller).as_ref()).await?)
     }
 }
 
@@ -208,28 +266,22 @@ pub(crate) const ROUTES: [&str; 10] = [
 ];
 
 /// The description of the interface, which never changes while a process runs.
-fn document(request: &ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
-    static DOCUMENT: LazyLock<String> = LazyLock::new(|| openapi().to_string());
-    if request.request_context.http.method != Method::GET {
-        let id = request.request_context.request_id.as_deref();
-        return Problem::method_not_allowed("GET", "the document is read with GET").response(id);
-    }
-    edge::json(DOCUMENT.clone())
-}
+static DOCUMENT: LazyLock<String> = LazyLock::new(|| openapi().to_string());
 
 /// What an error code means, from the answer's `help`.
-fn error_page(code: &str, request: &ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
-    let id = request.request_context.request_id.as_deref();
-    if request.request_context.http.method != Method::GET {
-        return Problem::method_not_allowed("GET", "a page is read with GET").response(id);
-    }
+fn error_page(code: &str, id: Option<&str>) -> ApiGatewayV2httpResponse {
     match Code::from_name(code) {
         Some(code) => edge::answer(StatusCode::OK, "text/markdown; charset=utf-8", code.page().to_owned()),
         None => Problem::not_found(format!("there is no error code {code:?}")).response(id),
     }
 }
 
-fn filter(params: &Params) -> Result<Filter, QueryError> {
+/// The budgets that a caller may see: all, or those of the token's team.
+fn scope_of(caller: &Caller) -> Option<BudgetScope> {
+    caller.team().cloned().map(BudgetScope::Team)
+}
+
+fn filter(params: &Params, caller: &Caller) -> Result<Filter, QueryError> {
     let agent = |text| AgentId::parse(text).map_err(|e| QueryError::parameter("agent", e.to_string()));
     let agents = params.all("agent").map(agent).collect::<Result<Vec<_>, _>>()?;
     if agents.len() > MAX_AGENTS_ASKED {
@@ -237,7 +289,7 @@ fn filter(params: &Params) -> Result<Filter, QueryError> {
     }
     Ok(Filter {
         agents,
-        team: params.parsed("team", TeamId::parse)?,
+        team: caller.team_to_read(params.parsed("team", TeamId::parse)?)?,
         task: params.parsed("task", TaskId::parse)?,
         session: params.parsed("session", SessionId::parse)?,
         model: params.parsed("model", ModelId::parse)?,

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::alert::{Alert, Delivery};
-use shared::budget::Budget;
+use shared::budget::{Budget, BudgetScope};
 use shared::delivery::{DeliveryAttempt, DeliveryStore};
 use shared::id::{AgentId, BudgetName, EventId, SenderId, TeamId};
 use shared::ledger::{
@@ -167,12 +167,24 @@ pub(crate) async fn alerts<L: AlertStore>(
     state: Option<Delivery>,
     limit: usize,
     next: Option<&str>,
+    scope: Option<&BudgetScope>,
 ) -> Result<AlertReport, QueryError> {
-    let question = page::question(&(&budget, state));
+    let question = page::question(&(&budget, state, scope));
     let after = next.map(|token| page::read(&question, token)).transpose()?;
     // One more than asked for tells whether there is a next page.
-    let query = AlertQuery { budget, state, after, limit: limit.saturating_add(1), ..AlertQuery::default() };
-    let mut alerts = ledger.alerts(&query).await?;
+    let wanted = limit.saturating_add(1);
+    let mut query = AlertQuery { budget, state, after, limit: wanted, ..AlertQuery::default() };
+    let mut alerts = Vec::new();
+    loop {
+        let page = ledger.alerts(&query).await?;
+        let (last, whole) = (page.last().map(|last| (last.at, last.id.clone())), page.len() == query.limit);
+        // The ledger keeps alerts by budget and time: other scopes are read over.
+        alerts.extend(page.into_iter().filter(|alert| scope.is_none_or(|scope| *scope == alert.scope)));
+        if alerts.len() >= wanted || !whole {
+            break;
+        }
+        query = AlertQuery { after: last, limit: page::DEFAULT_LIMIT, ..query };
+    }
     let mut next = None;
     if alerts.len() > limit {
         alerts.truncate(limit);
@@ -189,8 +201,13 @@ pub(crate) async fn deliveries<L: DeliveryStore>(
     Ok(DeliveryReport { deliveries: ledger.deliveries(alert, limit).await?, next: None })
 }
 
-pub(crate) async fn budgets<L: BudgetStore>(ledger: &L) -> Result<BudgetReport, QueryError> {
-    Ok(BudgetReport { budgets: ledger.budgets().await?, next: None })
+pub(crate) async fn budgets<L: BudgetStore>(
+    ledger: &L,
+    scope: Option<&BudgetScope>,
+) -> Result<BudgetReport, QueryError> {
+    let mut budgets = ledger.budgets().await?;
+    budgets.retain(|budget| scope.is_none_or(|scope| *scope == budget.spec.scope));
+    Ok(BudgetReport { budgets, next: None })
 }
 
 pub(crate) async fn conflicts<L: RecordStore>(

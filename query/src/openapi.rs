@@ -35,7 +35,12 @@ pub fn openapi() -> Value {
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
-        "components": {"schemas": components},
+        "components": {"schemas": components, "securitySchemes": {"token": {
+            "type": "http", "scheme": "bearer", "bearerFormat": "JWS, EdDSA",
+            "description": "Made by `agentledger token mint`. Not asked for where authentication is off.",
+        }}},
+        // Where authentication is off, nothing is asked for.
+        "security": [{"token": []}, {}],
     })
 }
 
@@ -49,7 +54,8 @@ impl Schemas {
 }
 
 fn describe(operation: Operation, schemas: &mut Schemas) -> Value {
-    let Operation { id, summary, params, body, answer, codes, .. } = operation;
+    let Operation { id, summary, params, body, answer, mut codes, .. } = operation;
+    codes.extend(paths::CREDENTIALS);
     let mut described = json!({
         "operationId": id,
         "summary": summary,

@@ -165,6 +165,10 @@ id_type!(
     /// A budget's name.
     BudgetName, 64, false
 );
+id_type!(
+    /// A token's own id (`jti`): what a revocation names. Too short to hold a token by mistake.
+    TokenId, 64, false
+);
 
 /// The index of an event in its submission.
 pub type EventIndex = u32;

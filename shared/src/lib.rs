@@ -18,6 +18,7 @@ pub mod money;
 pub mod notifier;
 pub mod price;
 pub mod record;
+pub mod revocation;
 pub mod rollup;
 pub mod schema;
 pub mod sequence;

@@ -1,26 +1,40 @@
-//! Without authentication, only programs of this machine may ask: a page in a browser must not reach the
-//! server under a name that was made to point here, nor from another origin.
+//! A page in a browser must not reach the server under a name that was made to point here, nor from another
+//! origin. Without authentication only programs of this machine may ask; with it, `Host` may also be a name
+//! that the operator gave.
 
+use auth::Access;
 use edge::{Code, Problem};
 use http::{HeaderMap, Uri, header};
 
 /// Refuses a foreign `Host` or `Origin`, saying why.
-pub(super) fn check(headers: &HeaderMap, uri: &Uri) -> Result<(), &'static str> {
-    const HOST: &str = "the Host header must be localhost, 127.0.0.1 or [::1]: without authentication this \
+pub(super) fn check(
+    headers: &HeaderMap,
+    uri: &Uri,
+    access: &Access,
+    hosts: &[String],
+) -> Result<(), &'static str> {
+    const OPEN: &str = "the Host header must be localhost, 127.0.0.1 or [::1]: without authentication this \
                         server answers programs of its own machine only";
-    const ORIGIN: &str = "the Origin header names another site: without authentication this server answers \
-                          its own pages only";
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let host = match (hosts.next(), uri.authority()) {
-        (Some(host), _) => host.to_str().map_err(|_| HOST)?,
+    const NAMED: &str = "the Host header must be localhost, 127.0.0.1, [::1] or a name in [auth] hosts of the \
+                         server's configuration";
+    const ORIGIN: &str = "the Origin header names another site: this server answers its own pages only";
+    let refused = if access.verifier().is_some() { NAMED } else { OPEN };
+    let mut sent = headers.get_all(header::HOST).iter();
+    let host = match (sent.next(), uri.authority()) {
+        (Some(host), _) => host.to_str().map_err(|_| refused)?,
         (None, Some(authority)) => authority.as_str(),
-        (None, None) => return Err(HOST),
+        (None, None) => return Err(refused),
     };
-    if hosts.next().is_some() || !is_local(host) {
-        return Err(HOST);
+    let name = without_port(host);
+    let local = is_local(name);
+    if sent.next().is_some() || !(local || hosts.iter().any(|known| known.eq_ignore_ascii_case(name))) {
+        return Err(refused);
     }
     for origin in headers.get_all(header::ORIGIN) {
-        let from = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://"));
+        let origin = origin.to_str().unwrap_or_default();
+        // Under a name of its own the server may be behind a proxy that speaks TLS.
+        let secure = origin.strip_prefix("https://").filter(|_| !local);
+        let from = origin.strip_prefix("http://").or(secure);
         if from.is_none_or(|from| !from.eq_ignore_ascii_case(host)) {
             return Err(ORIGIN);
         }
@@ -46,11 +60,14 @@ pub(super) fn transfer(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(Code::UnsupportedEncoding, detail))
 }
 
-fn is_local(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
         Some((name, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
-    };
+    }
+}
+
+fn is_local(name: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || name == "127.0.0.1" || name == "[::1]"
 }
 
@@ -59,13 +76,18 @@ mod tests {
     use super::*;
 
     fn allowed(host: Option<&str>, origin: Option<&str>) -> bool {
+        allowed_as(&[], host, origin)
+    }
+
+    fn allowed_as(names: &[&str], host: Option<&str>, origin: Option<&str>) -> bool {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let mut headers = HeaderMap::new();
         for (name, value) in [(header::HOST, host), (header::ORIGIN, origin)] {
             if let Some(value) = value {
                 headers.insert(name, value.parse().unwrap());
             }
         }
-        check(&headers, &Uri::from_static("/v1/spend")).is_ok()
+        check(&headers, &Uri::from_static("/v1/spend"), &Access::open(), &names).is_ok()
     }
 
     #[test]
@@ -87,6 +109,33 @@ mod tests {
         assert!(allowed(host, Some("http://localhost:8080")));
         for origin in ["http://evil.example", "null", "https://localhost:8080", "http://localhost:3000"] {
             assert!(!allowed(host, Some(origin)), "{origin}");
+        }
+    }
+
+    #[test]
+    fn names_that_the_operator_gave_are_hosts_too() {
+        let names = ["ledger.example", "[2001:db8::1]"];
+        for (host, origin) in [
+            ("ledger.example", None),
+            ("LEDGER.example:8080", None),
+            ("[2001:db8::1]:8080", None),
+            ("localhost:8080", Some("http://localhost:8080")),
+            ("ledger.example", Some("https://ledger.example")),
+            ("ledger.example:8080", Some("http://ledger.example:8080")),
+        ] {
+            assert!(allowed_as(&names, Some(host), origin), "{host} {origin:?}");
+        }
+        for (host, origin) in [
+            ("evil.example", None),
+            ("x.ledger.example", None),
+            ("ledger.example.evil.example", None),
+            ("[2001:db8::2]", None),
+            ("ledger.example", Some("https://evil.example")),
+            ("ledger.example", Some("https://ledger.example:444")),
+            ("ledger.example", Some("null")),
+            ("localhost:8080", Some("https://localhost:8080")),
+        ] {
+            assert!(!allowed_as(&names, Some(host), origin), "{host} {origin:?}");
         }
     }
 }

@@ -72,8 +72,15 @@ CREATE TABLE sender (
 ) WITHOUT ROWID;
 ";
 
+/// And tokens that no longer hold. `until` in seconds, `at` in microseconds; all of it is in data.
+const REVOCATIONS: &str = "
+CREATE TABLE revocation (
+    jti TEXT PRIMARY KEY, until INTEGER NOT NULL, at INTEGER NOT NULL, data TEXT NOT NULL
+) WITHOUT ROWID;
+";
+
 /// From each version to the next, from version 1 on; a new ledger takes every step, too.
-const STEPS: [&[&str]; 1] = [&[DELIVERY, SENDERS]];
+const STEPS: [&[&str]; 1] = [&[DELIVERY, SENDERS, REVOCATIONS]];
 
 /// Makes the tables, or brings them to this version; answers the schema found, or now there.
 pub(super) fn prepare(db: &Connection) -> rusqlite::Result<i64> {

@@ -127,8 +127,12 @@ fn what_waited_past_the_watermark_is_put_aside_and_the_rest_of_its_part_counts()
     world.stop();
     // Accepted, and then a watermark moved while it waited in the stream.
     let stream = StreamLog::open(&world.path().join("stream"), &StreamOptions::default()).unwrap();
-    let ingest =
-        ingest::Ingest::new(stream, std::sync::Arc::clone(&world.clock), ingest::IngestConfig::default());
+    let ingest = ingest::Ingest::new(
+        stream,
+        std::sync::Arc::clone(&world.clock),
+        ingest::IngestConfig::default(),
+        auth::Access::open(),
+    );
     let event = |time: &str, input: u32| json!({"agent_id": "a", "time": time, "usage": {"input": input}});
     let void = json!({"type": "void", "agent_id": "a", "corrects": "target#0"});
     let body = json!([event("2026-01-01T00:00:00Z", 7), event("2026-03-07T00:00:00Z", 1), void]);

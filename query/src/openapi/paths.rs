@@ -1,11 +1,15 @@
 //! The operations: parameters, bodies, answers and the errors of each.
 
+use auth::RevocationReport;
 use edge::Code;
 use edge::limits::{LimitReport, MAX_AGENTS_ASKED, MAX_PAGE_ROWS};
 use schemars::JsonSchema;
 use serde_json::{Value, json};
 use shared::budget::{Budget, BudgetForm};
-use shared::id::{AgentId, BudgetName, ModelId, ProviderId, SealKey, SenderId, SessionId, TaskId, TeamId};
+use shared::id::{
+    AgentId, BudgetName, ModelId, ProviderId, SealKey, SenderId, SessionId, TaskId, TeamId, TokenId,
+};
+use shared::revocation::{MAX_REASON_BYTES, Revocation};
 use shared::sequence::MAX_SEQUENCE;
 
 use super::{Schemas, bodies};
@@ -61,7 +65,25 @@ impl Param {
 /// What any request can meet.
 const ANY: [Code; 3] = [Code::ForeignRequest, Code::Internal, Code::BadParameter];
 /// What a read of the ledger can meet besides.
-const READ: [Code; 2] = [Code::LedgerBroken, Code::LedgerUnavailable];
+const READ: [Code; 4] = [Code::LedgerBroken, Code::LedgerUnavailable, Code::Forbidden, Code::Overloaded];
+
+/// What a change can meet.
+const CHANGE: [Code; 11] = [
+    Code::ForeignRequest,
+    Code::Forbidden,
+    Code::NotFound,
+    Code::BodyTooLarge,
+    Code::BodyIncomplete,
+    Code::InvalidBody,
+    Code::UnsupportedEncoding,
+    Code::Internal,
+    Code::LedgerBroken,
+    Code::LedgerUnavailable,
+    Code::Overloaded,
+];
+/// What credentials that do not hold are told.
+pub(super) const CREDENTIALS: [Code; 4] =
+    [Code::Unauthorized, Code::InvalidToken, Code::TokenExpired, Code::TokenRevoked];
 
 pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
     let mut operations = vec![usage(schemas), spend(schemas), events(schemas), alerts(schemas)];
@@ -70,6 +92,10 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
         list::<QuarantineReport>("/v1/quarantine", "quarantine", "What could not be counted", schemas),
         list::<AwaitedReport>("/v1/corrections", "corrections", "Corrections that take no effect", schemas),
     ]);
+    operations.push(Operation {
+        params: Vec::new(),
+        ..list::<RevocationReport>("/v1/revocations", "revocations", "Revoked tokens", schemas)
+    });
     let mut deliveries =
         list::<DeliveryReport>("/v1/deliveries", "deliveries", "Attempts to deliver alerts", schemas);
     deliveries.params.push(Param::query("alert", "Of this alert.", json!({"type": "string"})));
@@ -91,6 +117,7 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
         ..list::<LimitReport>("/v1/limits", "limits", "The limits of this server", schemas)
     });
     operations.extend(admin(schemas));
+    operations.push(revoke(schemas));
     operations.extend(documents());
     operations
 }
@@ -157,13 +184,14 @@ fn spend(schemas: &mut Schemas) -> Operation {
     let mut described = list::<SpendReport>("/v1/spend", "spend", "Sums by one dimension", schemas);
     described.params = filters(schemas);
     described.params.insert(0, Param::query("by", "One row for each of these.", by).required());
-    described.codes.extend([Code::TooManyRows, Code::Overflow]);
+    described.codes.extend([Code::TooManyRows, Code::Overflow, Code::TeamNotAllowed]);
     described
 }
 
 fn events(schemas: &mut Schemas) -> Operation {
     let mut described = list::<EventReport>("/v1/events", "events", "The calls behind a number", schemas);
     described.params = filters(schemas);
+    described.codes.push(Code::TeamNotAllowed);
     let unpriced = json!({"type": "boolean"});
     described.params.push(Param::query("unpriced", "Only calls whose cost is unknown.", unpriced));
     described
@@ -220,6 +248,10 @@ fn usage(schemas: &mut Schemas) -> Operation {
             Code::Internal,
             Code::StreamRefused,
             Code::StreamUnavailable,
+            Code::Overloaded,
+            Code::Forbidden,
+            Code::AgentNotAllowed,
+            Code::TeamNotAllowed,
         ],
     }
 }
@@ -227,18 +259,6 @@ fn usage(schemas: &mut Schemas) -> Operation {
 fn admin(schemas: &mut Schemas) -> Vec<Operation> {
     let name =
         |schemas: &mut Schemas| vec![Param::path("name", "The budget's name.", schemas.of::<BudgetName>())];
-    let codes = [
-        Code::ForeignRequest,
-        Code::InvalidBudget,
-        Code::NotFound,
-        Code::BodyTooLarge,
-        Code::BodyIncomplete,
-        Code::InvalidBody,
-        Code::UnsupportedEncoding,
-        Code::Internal,
-        Code::LedgerBroken,
-        Code::LedgerUnavailable,
-    ];
     let form = schemas.of::<BudgetForm>();
     let budget = |method, id, summary, body, answer, more: &[Code], schemas: &mut Schemas| Operation {
         path: "/v1/admin/budgets/{name}".to_owned(),
@@ -248,7 +268,7 @@ fn admin(schemas: &mut Schemas) -> Vec<Operation> {
         params: name(schemas),
         body,
         answer,
-        codes: [&codes[..], more].concat(),
+        codes: [&CHANGE[..], &[Code::InvalidBudget], more].concat(),
     };
     let body = json!({"required": true, "content": {"application/json": {"schema": form}}});
     let set = ok(&schemas.of::<Budget>());
@@ -266,6 +286,23 @@ fn admin(schemas: &mut Schemas) -> Vec<Operation> {
         ),
         budget("delete", "remove_budget", "Removes a budget", None, removed, &[Code::NoSuchBudget], schemas),
     ]
+}
+
+fn revoke(schemas: &mut Schemas) -> Operation {
+    let form = json!({"type": "object", "additionalProperties": false, "properties": {
+        "reason": {"type": "string", "maxLength": MAX_REASON_BYTES},
+        "until": {"type": "string", "format": "date-time"},
+    }});
+    Operation {
+        path: "/v1/admin/revocations/{jti}".to_owned(),
+        method: "put",
+        id: "revoke",
+        summary: "Revokes a token, for good",
+        params: vec![Param::path("jti", "The token's id, not the token.", schemas.of::<TokenId>())],
+        body: Some(json!({"required": false, "content": {"application/json": {"schema": form}}})),
+        answer: ok(&schemas.of::<Revocation>()),
+        codes: [&CHANGE[..], &[Code::InvalidRevocation, Code::TooManyRevocations]].concat(),
+    }
 }
 
 /// What is not about the ledger.
@@ -302,7 +339,7 @@ fn documents() -> Vec<Operation> {
             "Metrics of this process for Prometheus",
             vec![],
             content("text/plain", json!({"type": "string"})),
-            &[],
+            &[Code::Forbidden, Code::Overloaded],
         ),
         page("/openapi.json", "openapi", "This document", vec![], ok(&json!({"type": "object"})), &[]),
     ]

@@ -25,7 +25,7 @@ fn get(ledger: Fake, target: &str) -> (i64, String) {
     request.raw_path = Some(path.to_owned());
     request.raw_query_string = Some(query.to_owned());
     request.request_context.request_id = Some("r-1".to_owned());
-    let response = now(Query::new(Arc::new(ledger), Noon).handle(request));
+    let response = now(Query::new(Arc::new(ledger), Noon, auth::Access::open()).handle(request));
     match response.body {
         Some(Body::Text(text)) => (response.status_code, text),
         other => panic!("{other:?}"),
