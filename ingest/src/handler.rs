@@ -8,13 +8,14 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Serialize;
 use shared::clock::Clock;
 use shared::id::EventId;
+use shared::mint::Mint;
 use shared::stream::EventStream;
 use uuid::Uuid;
 
 use crate::problem::internal;
 use crate::{Ingest, parse, seal};
 
-impl<S: EventStream, C: Clock> Ingest<S, C> {
+impl<S: EventStream, C: Clock, M: Mint> Ingest<S, C, M> {
     /// Answers one request. 200 is a receipt: every event of it is durable.
     pub async fn handle(&self, request: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
         let request_id =
@@ -57,7 +58,7 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
         let submission = parse::submission(&request.headers, &body, now, self.closed_before.get())?;
         let (accepted, ignored) = (submission.drafts.len(), submission.ignored);
         let key = submission.key.clone();
-        let sealed = seal::seal(submission).map_err(|e| internal("the submission", &e))?;
+        let sealed = seal::seal(submission, &self.mint).map_err(|e| internal("the submission", &e))?;
         let lane_of =
             key.map_or_else(|| sealed.ids.first().map(ToString::to_string), |k| Some(k.to_string()));
         let ids = self.put(sealed, &lane_of.unwrap_or_default()).await?;

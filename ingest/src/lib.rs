@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use shared::clock::Clock;
+use shared::mint::{Mint, UuidMint};
 use shared::stream::EventStream;
 
 /// The most events of one submission.
@@ -63,18 +64,27 @@ impl ClosedBefore {
 }
 
 /// The handler of the ingest Lambda, and of its local stand-in.
-pub struct Ingest<S, C> {
+pub struct Ingest<S, C, M = UuidMint> {
     stream: S,
     clock: C,
+    mint: M,
     config: IngestConfig,
     closed_before: ClosedBefore,
     rejected: AtomicU64,
 }
 
 impl<S: EventStream, C: Clock> Ingest<S, C> {
-    /// A handler over these ports.
+    /// A handler over these ports, which gives UUIDs to events that come without an id.
     pub fn new(stream: S, clock: C, config: IngestConfig) -> Self {
-        Self { stream, clock, config, closed_before: ClosedBefore::default(), rejected: AtomicU64::new(0) }
+        Self::with_mint(stream, clock, UuidMint, config)
+    }
+}
+
+impl<S: EventStream, C: Clock, M: Mint> Ingest<S, C, M> {
+    /// A handler over these ports.
+    pub fn with_mint(stream: S, clock: C, mint: M, config: IngestConfig) -> Self {
+        let (closed_before, rejected) = (ClosedBefore::default(), AtomicU64::new(0));
+        Self { stream, clock, mint, config, closed_before, rejected }
     }
 
     /// Requests that got no receipt so far.

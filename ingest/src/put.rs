@@ -7,6 +7,7 @@ use http::StatusCode;
 use shared::clock::Clock;
 use shared::hash::ContentHash;
 use shared::id::EventId;
+use shared::mint::Mint;
 use shared::stream::{EventStream, PutError, PutRecord};
 use shared::wire::{Entry, StreamRecord};
 
@@ -23,7 +24,7 @@ struct Outgoing {
     indexes: Vec<usize>,
 }
 
-impl<S: EventStream, C: Clock> Ingest<S, C> {
+impl<S: EventStream, C: Clock, M: Mint> Ingest<S, C, M> {
     /// Makes a submission durable, or says which events are not known to be.
     pub(crate) async fn put(&self, sealed: Sealed, lane_of: &str) -> Result<Vec<EventId>, Problem> {
         let mut waiting =
