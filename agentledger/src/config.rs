@@ -7,6 +7,8 @@ use shared::budget::{BudgetForm, BudgetSpec};
 use shared::money::UnitPrice;
 use toml::{Table, Value};
 
+use crate::serve::IN_FLIGHT;
+
 /// What the operator set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Config {
@@ -18,11 +20,13 @@ pub(crate) struct Config {
     pub(crate) stream_hours: u32,
     /// How late an event may arrive.
     pub(crate) late_days: u32,
+    /// How many submissions are worked on at a time.
+    pub(crate) in_flight: u32,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { fallback: None, budgets: Vec::new(), stream_hours: 24, late_days: 400 }
+        Self { fallback: None, budgets: Vec::new(), stream_hours: 24, late_days: 400, in_flight: IN_FLIGHT }
     }
 }
 
@@ -48,7 +52,7 @@ const TABLES: [(&str, &[&str]); 6] = [
     ("prices", &["fallback_usd_per_token"]),
     ("budgets", &["name", "scope", "limit_usd", "limit_tokens", "period", "timezone", "thresholds"]),
     ("retention", &["stream_hours", "late_days"]),
-    ("limits", &[]),
+    ("limits", &["in_flight"]),
     ("alerts", &[]),
     ("auth", &[]),
 ];
@@ -114,6 +118,10 @@ impl Config {
                 self.stream_hours =
                     whole(name, table, "stream_hours", 1..=8760)?.unwrap_or(self.stream_hours);
                 self.late_days = whole(name, table, "late_days", 1..=3660)?.unwrap_or(self.late_days);
+            }
+            "limits" => {
+                // One at a time still answers everybody; beyond the connections there is nobody to admit.
+                self.in_flight = whole(name, table, "in_flight", 1..=512)?.unwrap_or(self.in_flight);
             }
             _ => {}
         }
@@ -225,12 +233,14 @@ mod tests {
             period = "day"
             [retention]
             stream_hours = 48
+            [limits]
+            in_flight = 8
             [auth]
             "#,
         )
         .unwrap();
         assert_eq!(config.fallback, Some("0.000002".parse().unwrap()));
-        assert_eq!((config.stream_hours, config.late_days), (48, 400));
+        assert_eq!((config.stream_hours, config.late_days, config.in_flight), (48, 400, 8));
         let thresholds: Vec<_> = config.budgets.iter().map(|b| b.thresholds.clone()).collect();
         assert_eq!(thresholds, [vec![80, 100], vec![50, 80, 100]]);
         assert_eq!(config.budgets[0].timezone.name(), "Europe/Berlin");
@@ -248,6 +258,7 @@ mod tests {
             ("[prices]\nfallback_usd_per_token=0.1".to_owned(), "is a number; write it as a string"),
             ("[prices]\nfallback_usd_per_token='-1'".to_owned(), "-1 is negative"),
             ("[auth]\nkeys=1".to_owned(), "`auth.keys` is not known; [auth] has no settings yet"),
+            ("[limits]\nin_flight=0".to_owned(), "`limits.in_flight` is no whole number from 1 to 512"),
             ("[retention]\nlate_days=0".to_owned(), "`retention.late_days` is no whole number from 1"),
             (budget("limit_usd=5"), "`budgets[0].limit_usd` is a number"),
             (budget(""), "give one of limit_usd and limit_tokens"),

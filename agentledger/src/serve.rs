@@ -1,7 +1,9 @@
 //! HTTP for the handlers: a request becomes what API Gateway would deliver, so that one handler serves both.
 //!
-//! Everything is bounded: connections, the time a request may take to arrive, its size, and the shutdown.
+//! Everything is bounded: connections, the time a request may take to arrive, its size, how many are worked on
+//! at a time, and the shutdown.
 
+mod admission;
 mod connection;
 mod convert;
 mod guard;
@@ -22,22 +24,24 @@ use axum::response::Response;
 use edge::Problem;
 use http::{HeaderValue, Method, StatusCode, header};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
+pub(crate) use admission::{Admission, IN_FLIGHT};
+use admission::{Bodies, Place, SMALL_BODY, announced};
 use connection::{Activity, Gate};
 
-/// The most connections at a time; a thread of the blocking pool serves each report.
+/// The most connections at a time.
 const MAX_CONNECTIONS: usize = 512;
-/// The most reports, and apart from them changes, at a time: each has a thread and a database connection.
-const MAX_BLOCKING: usize = 16;
 /// How long in-flight requests may take after a signal.
 pub(crate) const DRAIN: Duration = Duration::from_secs(10);
 
 type Answer = Pin<Box<dyn Future<Output = ApiGatewayV2httpResponse> + Send>>;
 
-/// Answers one kind of request.
+/// Answers one kind of request, so many at a time.
 #[derive(Clone)]
-pub(crate) struct Handler(Arc<dyn Fn(ApiGatewayV2httpRequest) -> Answer + Send + Sync>);
+pub(crate) struct Handler {
+    answer: Arc<dyn Fn(ApiGatewayV2httpRequest, Place) -> Answer + Send + Sync>,
+    admission: Admission,
+}
 
 impl Handler {
     /// A handler that never blocks its thread.
@@ -46,26 +50,31 @@ impl Handler {
         F: Fn(ApiGatewayV2httpRequest) -> A + Send + Sync + 'static,
         A: Future<Output = ApiGatewayV2httpResponse> + Send + 'static,
     {
-        Self(Arc::new(move |request| Box::pin(answer(request))))
+        let answer = move |request, place: Place| -> Answer {
+            let answer = answer(request);
+            Box::pin(async move {
+                let _place = place;
+                answer.await
+            })
+        };
+        Self { answer: Arc::new(answer), admission: Admission::of_submissions(IN_FLIGHT) }
     }
 
     /// A handler that reads a disk where it is awaited: it gets a thread that may block.
     ///
-    /// At most [`MAX_BLOCKING`] work at a time. The place is the work's, not the connection's: who asks and goes
-    /// away gets no second one while the first is busy.
+    /// The place is the work's, not the connection's: who asks and goes away gets no second one while the first
+    /// is busy.
     pub(crate) fn blocking<F, A>(answer: F) -> Self
     where
         F: Fn(ApiGatewayV2httpRequest) -> A + Send + Sync + 'static,
         A: Future<Output = ApiGatewayV2httpResponse> + Send + 'static,
     {
-        let (answer, room) = (Arc::new(answer), Arc::new(Semaphore::new(MAX_BLOCKING)));
-        Self::new(move |request| {
-            let (answer, room) = (Arc::clone(&answer), Arc::clone(&room));
-            async move {
+        let answer = Arc::new(answer);
+        let answer = move |request: ApiGatewayV2httpRequest, place: Place| -> Answer {
+            let answer = Arc::clone(&answer);
+            Box::pin(async move {
                 let id = request.request_context.request_id.clone();
                 let runtime = tokio::runtime::Handle::current();
-                // The semaphore is never closed.
-                let place = room.acquire_owned().await.ok();
                 let work = tokio::task::spawn_blocking(move || {
                     let _place = place;
                     runtime.block_on(answer(request))
@@ -76,8 +85,14 @@ impl Handler {
                     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
                         .response(id.as_deref())
                 })
-            }
-        })
+            })
+        };
+        Self { answer: Arc::new(answer), admission: Admission::of_blocking() }
+    }
+
+    /// Works on as many at a time as `admission` says.
+    pub(crate) fn limited(self, admission: Admission) -> Self {
+        Self { admission, ..self }
     }
 }
 
@@ -116,9 +131,10 @@ pub(crate) async fn serve(
     routes: Routes,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
+    let bodies = Bodies::new();
     let app = Router::new().fallback(move |request: Request| {
-        let routes = routes.clone();
-        async move { answer(&routes, request).await }
+        let (routes, bodies) = (routes.clone(), bodies.clone());
+        async move { answer(&routes, &bodies, request).await }
     });
     let (stopped, mut stopping) = tokio::sync::watch::channel(false);
     let signal = async move {
@@ -145,48 +161,83 @@ pub(crate) async fn serve(
     }
 }
 
-async fn answer(routes: &Routes, request: Request) -> Response {
+async fn answer(routes: &Routes, bodies: &Bodies, request: Request) -> Response {
     let id = uuid::Uuid::now_v7().to_string();
-    let mut response = route(routes, request, &id).await;
+    let mut response = route(routes, bodies, request, &id).await;
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", id);
     }
     response
 }
 
-async fn route(routes: &Routes, request: Request, id: &str) -> Response {
+/// Who answers a request.
+enum Found<'a> {
+    Health,
+    Handler(&'a Handler),
+    Nobody(Problem),
+}
+
+fn find<'a>(routes: &'a Routes, method: &Method, path: &str) -> Found<'a> {
+    match path {
+        "/healthz" if method == Method::GET || method == Method::HEAD => Found::Health,
+        "/v1/usage" if method == Method::POST => Found::Handler(&routes.ingest),
+        "/healthz" | "/v1/usage" => {
+            let wanted = if path == "/healthz" { "GET" } else { "POST" };
+            Found::Nobody(Problem::method_not_allowed(wanted, format!("{path} takes {wanted}")))
+        }
+        path if path.starts_with("/v1/admin/") => Found::Handler(&routes.admin),
+        path if path.starts_with("/v1/") => Found::Handler(&routes.query),
+        _ => {
+            let detail = format!("there is no {path}; see /v1/usage, /v1/spend, /v1/events, /healthz");
+            Found::Nobody(Problem::not_found(detail))
+        }
+    }
+}
+
+async fn route(routes: &Routes, bodies: &Bodies, request: Request, id: &str) -> Response {
     let activity = request.extensions().get::<ConnectInfo<Activity>>().map(|info| info.0.clone());
     let refuse = |problem: Problem| convert::response(problem.response(Some(id)));
     if let Err(reason) = guard::check(request.headers(), request.uri()) {
         return refuse(Problem::new(StatusCode::FORBIDDEN, "foreign_request", reason));
     }
+    let found = find(routes, request.method(), request.uri().path());
+    // Before the body: what is turned away should cost as little as it can.
+    let admitted = match &found {
+        Found::Handler(handler) => handler.admission.check(),
+        _ => Ok(()),
+    };
+    let _room = match admitted.and_then(|()| bodies.reserve(request.headers())) {
+        Ok(room) => room,
+        Err(problem) => return turn_away(request, refuse(problem)).await,
+    };
     let request = match convert::request(request, id).await {
         Ok(request) => request,
-        Err(problem) => {
-            let mut response = refuse(problem);
-            // The rest of the body was not read, so the connection cannot carry another request.
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            return response;
-        }
+        // The rest of the body was not read, so the connection cannot carry another request.
+        Err(problem) => return closing(refuse(problem)),
     };
     let _working = activity.as_ref().map(Activity::begin);
-    let method = request.request_context.http.method.clone();
-    let path = request.raw_path.clone().unwrap_or_default();
-    let handler = match path.as_str() {
-        "/healthz" if method == Method::GET || method == Method::HEAD => {
-            return convert::response(edge::json((routes.health)()));
-        }
-        "/v1/usage" if method == Method::POST => &routes.ingest,
-        "/healthz" | "/v1/usage" => {
-            let wanted = if path == "/healthz" { "GET" } else { "POST" };
-            return refuse(Problem::method_not_allowed(wanted, format!("{path} takes {wanted}")));
-        }
-        path if path.starts_with("/v1/admin/") => &routes.admin,
-        path if path.starts_with("/v1/") => &routes.query,
-        _ => {
-            let detail = format!("there is no {path}; see /v1/usage, /v1/spend, /v1/events, /healthz");
-            return refuse(Problem::not_found(detail));
-        }
-    };
-    convert::response((handler.0)(request).await)
+    match found {
+        Found::Health => convert::response(edge::json((routes.health)())),
+        // The place is taken when the body is there: a slow sender would hold it for as long as it likes.
+        Found::Handler(handler) => match handler.admission.enter().await {
+            Ok(place) => convert::response((handler.answer)(request, place).await),
+            Err(problem) => refuse(problem),
+        },
+        Found::Nobody(problem) => refuse(problem),
+    }
+}
+
+/// Answers without having looked at the body.
+async fn turn_away(request: Request, answer: Response) -> Response {
+    let small = announced(request.headers()) <= SMALL_BODY;
+    // A small body mostly is there already; then the connection is kept, since a new one costs more.
+    if small && axum::body::to_bytes(request.into_body(), SMALL_BODY).await.is_ok() {
+        return answer;
+    }
+    closing(answer)
+}
+
+fn closing(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }

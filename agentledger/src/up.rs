@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 
 use crate::cli::UpArgs;
 use crate::config::Config;
-use crate::serve::{DRAIN, Handler, Routes, listen_address, serve};
+use crate::serve::{Admission, DRAIN, Handler, Routes, listen_address, serve};
 use crate::source::Misuse;
 
 /// Runs until a signal.
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<()> {
         let bound = listener.local_addr().context("cannot tell the address listened on")?;
         let signal = stop_signal()?;
         say_ready(&format!("agentledger ready on http://{bound} (data in {})", args.data.display()))?;
-        serve(listener, routes(&pipeline), signal).await.context("the server failed")
+        serve(listener, routes(&pipeline, &config), signal).await.context("the server failed")
     });
     // A report that takes too long is left behind.
     runtime.shutdown_timeout(DRAIN);
@@ -64,16 +64,19 @@ fn pipeline_config(config: &Config) -> anyhow::Result<PipelineConfig> {
     })
 }
 
-fn routes(pipeline: &Pipeline<SystemClock>) -> Routes {
+fn routes(pipeline: &Pipeline<SystemClock>, config: &Config) -> Routes {
     let ingest = Arc::clone(pipeline.ingest());
     let query = Arc::new(Query::new(Arc::clone(pipeline.ledger()), SystemClock));
     let admin = Arc::new(Admin::new(Arc::clone(pipeline.ledger()), SystemClock));
     let status = pipeline.status();
+    let admission = Admission::of_submissions(config.in_flight);
+    let turned_away = admission.clone();
     Routes {
         ingest: Handler::new(move |request| {
             let ingest = Arc::clone(&ingest);
             async move { ingest.handle(request).await }
-        }),
+        })
+        .limited(admission),
         query: Handler::blocking(move |request| {
             let query = Arc::clone(&query);
             async move { query.handle(request).await }
@@ -82,20 +85,22 @@ fn routes(pipeline: &Pipeline<SystemClock>) -> Routes {
             let admin = Arc::clone(&admin);
             async move { admin.handle(request).await }
         }),
-        health: Arc::new(move || health(&status())),
+        health: Arc::new(move || health(&status(), turned_away.refused())),
     }
 }
 
 /// Healthy is who takes events: what hinders the consumers is said beside it, and nothing accepted is lost.
-fn health(status: &Status) -> String {
+fn health(status: &Status, turned_away: u64) -> String {
     #[derive(serde::Serialize)]
     struct Health<'a> {
         status: &'static str,
+        /// Submissions that met too many others.
+        turned_away: u64,
         pipeline: &'a Status,
     }
     let word = if status.trouble().is_some() { "degraded" } else { "ok" };
     // Strings and numbers always serialise.
-    serde_json::to_string(&Health { status: word, pipeline: status }).unwrap_or_default()
+    serde_json::to_string(&Health { status: word, turned_away, pipeline: status }).unwrap_or_default()
 }
 
 /// The one line on stdout: scripts wait for it.
