@@ -79,15 +79,14 @@ async fn phases(options: &Options, server: &Server) -> anyhow::Result<()> {
         }
     };
     // So that the first phase does not measure the first of everything.
-    let warm = play(address, 1, &next, Arrivals::Closed(Instant::now() + span / 10)).await?;
+    let warm = play(address, 1, &next, closed(span / 10)).await?;
 
-    let before = play(address, 1, &next, Arrivals::open(options.low_rate, span, options.seed)?).await?;
+    let before = play(address, 1, &next, || Arrivals::open(options.low_rate, span, options.seed)).await?;
     before.print("A, unloaded");
     footprint();
 
     let began = Instant::now();
-    let sustained =
-        play(address, options.connections, &next, Arrivals::Closed(Instant::now() + span)).await?;
+    let sustained = play(address, options.connections, &next, closed(span)).await?;
     sustained.print("B, closed loop");
     caught_up(&reader, server)?;
     // What is acknowledged faster than it is committed only waits: this is what can go on for ever.
@@ -100,14 +99,14 @@ async fn phases(options: &Options, server: &Server) -> anyhow::Result<()> {
     footprint();
 
     let rate = committed * options.times;
-    let arrivals = Arrivals::open(rate, span, options.seed + 1)?;
+    let arrivals = || Arrivals::open(rate, span, options.seed + 1);
     let over = play(address, options.overload_connections, &next, arrivals).await?;
     let behind = lag(&reader, server)?;
     over.print(&format!("C, open loop at {rate}/s"));
     say(&format!("    accepted {} events/s; {behind} stream records not in the rollups yet", over.rate()));
     footprint();
 
-    let after = play(address, 1, &next, Arrivals::open(options.low_rate, span, options.seed + 2)?).await?;
+    let after = play(address, 1, &next, || Arrivals::open(options.low_rate, span, options.seed + 2)).await?;
     after.print("D, unloaded again");
     let took = caught_up(&reader, server)?;
     say(&format!("    the rollups had everything {took:.1?} after it"));
@@ -124,6 +123,11 @@ async fn phases(options: &Options, server: &Server) -> anyhow::Result<()> {
         times(&after)
     ));
     check(address, &reader, server, &[warm, before, sustained, over, after]).await
+}
+
+/// For so long, as fast as it is answered.
+fn closed(span: Duration) -> impl FnOnce() -> std::io::Result<Arrivals> {
+    move || Ok(Arrivals::Closed(Instant::now() + span))
 }
 
 /// The totals are what got a receipt, and every refusal said when to come back.

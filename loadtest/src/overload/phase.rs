@@ -121,22 +121,29 @@ impl Seen {
     }
 }
 
-/// Plays a phase; events are numbered on from `next`.
+/// Plays a phase; events are numbered on from `next`. It begins when all connections are open: opening them is
+/// no part of what is measured.
 pub(super) async fn play(
     address: SocketAddr,
     connections: usize,
     next: &Arc<AtomicU64>,
-    arrivals: Arrivals,
+    arrivals: impl FnOnce() -> std::io::Result<Arrivals>,
 ) -> anyhow::Result<Seen> {
-    let arrivals = Arc::new(arrivals);
+    let mut exchanges = Vec::new();
+    for _ in 0..connections {
+        let mut exchange = Exchange::new(address);
+        exchange.connect().await?;
+        exchanges.push(exchange);
+    }
+    // They are open once the server has accepted them, too.
+    tokio::time::sleep(Duration::from_millis(200)).await;
     let mut workers = JoinSet::new();
     let begun = Instant::now();
-    for _ in 0..connections {
+    let arrivals = Arc::new(arrivals()?);
+    for mut exchange in exchanges {
         let (next, arrivals) = (Arc::clone(next), Arc::clone(&arrivals));
         workers.spawn(async move {
             let mut seen = Seen::new()?;
-            let mut exchange = Exchange::new(address);
-            exchange.connect().await?;
             while let Some(arrival) = arrivals.next().await {
                 let event = Event(next.fetch_add(1, Ordering::Relaxed));
                 let sent = Instant::now();
