@@ -13,6 +13,8 @@ use toml::{Table, Value};
 pub(crate) use auth::AuthConfig;
 pub(crate) use webhook::{ALERT_KEYS, WebhookSettings};
 
+use crate::serve::IN_FLIGHT;
+
 /// What the operator set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Config {
@@ -28,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) webhook: Option<WebhookSettings>,
     /// Whose tokens are asked for; none if nobody's.
     pub(crate) auth: Option<AuthConfig>,
+    /// How many submissions are worked on at a time.
+    pub(crate) in_flight: u32,
 }
 
 impl Default for Config {
@@ -39,6 +43,7 @@ impl Default for Config {
             late_days: 400,
             webhook: None,
             auth: None,
+            in_flight: IN_FLIGHT,
         }
     }
 }
@@ -65,7 +70,7 @@ const TABLES: [(&str, &[&str]); 6] = [
     ("prices", &["fallback_usd_per_token"]),
     ("budgets", &["name", "scope", "limit_usd", "limit_tokens", "period", "timezone", "thresholds"]),
     ("retention", &["stream_hours", "late_days"]),
-    ("limits", &[]),
+    ("limits", &["in_flight"]),
     ("alerts", &ALERT_KEYS),
     ("auth", auth::KEYS),
 ];
@@ -134,6 +139,10 @@ impl Config {
             }
             "alerts" => self.webhook = webhook::read(name, table)?,
             "auth" => self.auth = auth::read(table)?,
+            "limits" => {
+                // One at a time still answers everybody; beyond the connections there is nobody to admit.
+                self.in_flight = whole(name, table, "in_flight", 1..=512)?.unwrap_or(self.in_flight);
+            }
             _ => {}
         }
         Ok(())
@@ -247,12 +256,14 @@ mod tests {
             [alerts]
             webhook_url = "https://hooks.example/x"
             webhook_secret_file = "webhook.secret"
+            [limits]
+            in_flight = 8
             [auth]
             "#,
         )
         .unwrap();
         assert_eq!(config.fallback, Some("0.000002".parse().unwrap()));
-        assert_eq!((config.stream_hours, config.late_days), (48, 400));
+        assert_eq!((config.stream_hours, config.late_days, config.in_flight), (48, 400, 8));
         let thresholds: Vec<_> = config.budgets.iter().map(|b| b.thresholds.clone()).collect();
         assert_eq!(thresholds, [vec![80, 100], vec![50, 80, 100]]);
         assert_eq!(config.budgets[0].timezone.name(), "Europe/Berlin");
@@ -269,7 +280,11 @@ mod tests {
             ),
             ("[prices]\nfallback_usd_per_token=0.1".to_owned(), "is a number; write it as a string"),
             ("[prices]\nfallback_usd_per_token='-1'".to_owned(), "-1 is negative"),
-            ("[limits]\nkeys=1".to_owned(), "`limits.keys` is not known; [limits] has no settings yet"),
+            ("[limits]\nin_flight=0".to_owned(), "`limits.in_flight` is no whole number from 1 to 512"),
+            (
+                "[limits]\nkeys=1".to_owned(),
+                "`limits.keys` is not known; the nearest known key is `in_flight`",
+            ),
             ("[retention]\nlate_days=0".to_owned(), "`retention.late_days` is no whole number from 1"),
             (budget("limit_usd=5"), "`budgets[0].limit_usd` is a number"),
             (budget(""), "give one of limit_usd and limit_tokens"),

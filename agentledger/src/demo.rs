@@ -86,8 +86,12 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
             }
             told.tell();
         };
-        let served =
-            serve(listener, up::routes(&pipeline, clock, Access::open(), Arc::new([])), shutdown).await;
+        let served = serve(
+            listener,
+            up::routes(&pipeline, clock, &Config::default(), Access::open(), Arc::new([])),
+            shutdown,
+        )
+        .await;
         stop.tell();
         let shown = tokio::task::spawn_blocking(|| thread.join()).await;
         served.context("the server failed")?;

@@ -1,11 +1,14 @@
 //! HTTP for the handlers: a request becomes what API Gateway would deliver, so that one handler serves both.
 //!
-//! Everything is bounded: connections, the time a request may take to arrive, its size, and the shutdown.
+//! Everything is bounded: connections, the time a request may take to arrive, its size, how many are worked on
+//! at a time, and the shutdown.
 
+mod admission;
 mod connection;
 mod convert;
 mod credentials;
 mod guard;
+mod route;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -20,29 +23,29 @@ use std::time::Duration;
 use auth::Access;
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use axum::Router;
-use axum::extract::{ConnectInfo, Request};
-use axum::response::Response;
+use axum::extract::Request;
 use edge::{Code, Problem};
-use http::{HeaderValue, Method, header};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
+pub(crate) use admission::{Admission, IN_FLIGHT};
+use admission::{Bodies, Place};
 use connection::{Activity, Gate};
 
 pub(crate) use traffic::Traffic;
 
-/// The most connections at a time; a thread of the blocking pool serves each report.
+/// The most connections at a time.
 const MAX_CONNECTIONS: usize = 512;
-/// The most reports, and apart from them changes, at a time: each has a thread and a database connection.
-const MAX_BLOCKING: usize = 16;
 /// How long in-flight requests may take after a signal.
 pub(crate) const DRAIN: Duration = Duration::from_secs(10);
 
 type Answer = Pin<Box<dyn Future<Output = ApiGatewayV2httpResponse> + Send>>;
 
-/// Answers one kind of request.
+/// Answers one kind of request, so many at a time.
 #[derive(Clone)]
-pub(crate) struct Handler(Arc<dyn Fn(ApiGatewayV2httpRequest) -> Answer + Send + Sync>);
+pub(crate) struct Handler {
+    answer: Arc<dyn Fn(ApiGatewayV2httpRequest, Place) -> Answer + Send + Sync>,
+    admission: Admission,
+}
 
 impl Handler {
     /// A handler that never blocks its thread.
@@ -51,26 +54,31 @@ impl Handler {
         F: Fn(ApiGatewayV2httpRequest) -> A + Send + Sync + 'static,
         A: Future<Output = ApiGatewayV2httpResponse> + Send + 'static,
     {
-        Self(Arc::new(move |request| Box::pin(answer(request))))
+        let answer = move |request, place: Place| -> Answer {
+            let answer = answer(request);
+            Box::pin(async move {
+                let _place = place;
+                answer.await
+            })
+        };
+        Self { answer: Arc::new(answer), admission: Admission::of_submissions(IN_FLIGHT) }
     }
 
     /// A handler that reads a disk where it is awaited: it gets a thread that may block.
     ///
-    /// At most [`MAX_BLOCKING`] work at a time. The place is the work's, not the connection's: who asks and goes
-    /// away gets no second one while the first is busy.
+    /// The place is the work's, not the connection's: who asks and goes away gets no second one while the first
+    /// is busy.
     pub(crate) fn blocking<F, A>(answer: F) -> Self
     where
         F: Fn(ApiGatewayV2httpRequest) -> A + Send + Sync + 'static,
         A: Future<Output = ApiGatewayV2httpResponse> + Send + 'static,
     {
-        let (answer, room) = (Arc::new(answer), Arc::new(Semaphore::new(MAX_BLOCKING)));
-        Self::new(move |request| {
-            let (answer, room) = (Arc::clone(&answer), Arc::clone(&room));
-            async move {
+        let answer = Arc::new(answer);
+        let answer = move |request: ApiGatewayV2httpRequest, place: Place| -> Answer {
+            let answer = Arc::clone(&answer);
+            Box::pin(async move {
                 let id = request.request_context.request_id.clone();
                 let runtime = tokio::runtime::Handle::current();
-                // The semaphore is never closed.
-                let place = room.acquire_owned().await.ok();
                 let work = tokio::task::spawn_blocking(move || {
                     let _place = place;
                     runtime.block_on(answer(request))
@@ -80,8 +88,14 @@ impl Handler {
                     let detail = "an unexpected error; the server's log says more under this request id";
                     Problem::new(Code::Internal, detail).response(id.as_deref())
                 })
-            }
-        })
+            })
+        };
+        Self { answer: Arc::new(answer), admission: Admission::of_blocking() }
+    }
+
+    /// Works on as many at a time as `admission` says.
+    pub(crate) fn limited(self, admission: Admission) -> Self {
+        Self { admission, ..self }
     }
 }
 
@@ -131,9 +145,10 @@ pub(crate) async fn serve(
     routes: Routes,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
+    let bodies = Bodies::new();
     let app = Router::new().fallback(move |request: Request| {
-        let routes = routes.clone();
-        async move { answer(&routes, request).await }
+        let (routes, bodies) = (routes.clone(), bodies.clone());
+        async move { route::answer(&routes, &bodies, request).await }
     });
     let (stopped, mut stopping) = tokio::sync::watch::channel(false);
     let signal = async move {
@@ -158,78 +173,4 @@ pub(crate) async fn serve(
             Ok(())
         }
     }
-}
-
-async fn answer(routes: &Routes, request: Request) -> Response {
-    let id = uuid::Uuid::now_v7().to_string();
-    let flight = routes.traffic.begin(request.uri().path());
-    let is_last = guard::is_last(request.headers());
-    let mut response = route(routes, request, &id).await;
-    flight.answered(&response);
-    if is_last {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    if let Ok(id) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert("x-request-id", id);
-    }
-    response
-}
-
-async fn route(routes: &Routes, request: Request, id: &str) -> Response {
-    let activity = request.extensions().get::<ConnectInfo<Activity>>().map(|info| info.0.clone());
-    let is_submission = request.uri().path() == "/v1/usage";
-    let refuse = |problem: Problem| {
-        if is_submission {
-            (routes.refused)();
-        }
-        convert::response(problem.response(Some(id)))
-    };
-    let refuse_and_close = |problem: Problem| {
-        let mut response = refuse(problem);
-        // The rest of the body was not read, so the connection cannot carry another request.
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        response
-    };
-    if let Err(reason) = guard::check(request.headers(), request.uri(), &routes.access, &routes.hosts) {
-        return refuse(Problem::new(Code::ForeignRequest, reason));
-    }
-    if let Err(problem) = guard::transfer(request.headers()) {
-        return refuse(problem);
-    }
-    let (head, body) = request.into_parts();
-    let visitor = match credentials::admit(&routes.access, &head, id) {
-        Ok(visitor) => visitor,
-        Err(problem) => return refuse_and_close(problem),
-    };
-    let request = match convert::request(Request::from_parts(head, body), id).await {
-        Ok(request) => request,
-        Err(problem) => return refuse_and_close(problem),
-    };
-    let _working = activity.as_ref().map(Activity::begin);
-    let method = request.request_context.http.method.clone();
-    let path = request.raw_path.clone().unwrap_or_default();
-    let handler = match path.as_str() {
-        "/healthz" if method == Method::GET || method == Method::HEAD => {
-            return convert::response(edge::json((routes.health)(visitor.sees_everything())));
-        }
-        "/metrics" if method == Method::GET || method == Method::HEAD => match visitor.may_see_everything() {
-            Ok(()) => &routes.metrics,
-            Err(problem) => return refuse(problem),
-        },
-        "/v1/usage" if method == Method::POST => &routes.ingest,
-        "/healthz" | "/metrics" | "/v1/usage" => {
-            let wanted = if path == "/v1/usage" { "POST" } else { "GET" };
-            return refuse(Problem::method_not_allowed(wanted, format!("{path} takes {wanted}")));
-        }
-        path if path.starts_with("/v1/admin/") => &routes.admin,
-        path if path.starts_with("/v1/") || path.starts_with(edge::PAGES) || path == "/openapi.json" => {
-            &routes.query
-        }
-        _ => {
-            let detail =
-                format!("there is no {path}; see /v1/usage, /v1/spend, /v1/events, /healthz, /metrics");
-            return refuse(Problem::not_found(detail));
-        }
-    };
-    convert::response((handler.0)(request).await)
 }

@@ -24,7 +24,7 @@ use crate::cli::UpArgs;
 use crate::config::Config;
 use crate::handlers::Handlers;
 use crate::metrics::Metrics;
-use crate::serve::{DRAIN, Handler, Routes, Traffic, listen_address, serve};
+use crate::serve::{Admission, DRAIN, Handler, Routes, Traffic, listen_address, serve};
 use crate::source::Misuse;
 
 /// Runs until a signal.
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<()> {
         let signal = stop_signal()?;
         say_ready(&format!("agentledger ready on http://{bound} (data in {})", args.data.display()))?;
         let hosts = config.auth.iter().flat_map(|auth| auth.hosts.clone()).collect();
-        let routes = routes(&pipeline, SystemClock, access, hosts);
+        let routes = routes(&pipeline, SystemClock, &config, access, hosts);
         let served = serve(listener, routes, signal);
         let Some(authority) = authority else { return served.await.context("the server failed") };
         tokio::select! {
@@ -109,6 +109,7 @@ pub(crate) fn pipeline_config(config: &Config, access: Access) -> anyhow::Result
 pub(crate) fn routes<C: Clock + Clone + 'static>(
     pipeline: &Pipeline<C>,
     clock: C,
+    config: &Config,
     access: Access,
     hosts: Arc<[String]>,
 ) -> Routes {
@@ -118,11 +119,14 @@ pub(crate) fn routes<C: Clock + Clone + 'static>(
     let status = pipeline.status();
     let traffic = Arc::<Traffic>::default();
     let metrics = Arc::new(Metrics::new(pipeline.gauges(), Arc::clone(&traffic), SystemClock));
+    let admission = Admission::of_submissions(config.in_flight);
+    let turned_away = admission.clone();
     Routes {
         ingest: Handler::new(move |request| {
             let ingest = Arc::clone(&ingest);
             async move { ingest.handle(request).await }
-        }),
+        })
+        .limited(admission),
         query: Handler::blocking(move |request| {
             let query = Arc::clone(&query);
             async move { query.handle(request).await }
@@ -131,7 +135,7 @@ pub(crate) fn routes<C: Clock + Clone + 'static>(
             let admin = Arc::clone(&admin);
             async move { admin.handle(request).await }
         }),
-        health: Arc::new(move |whole| health(&status(), whole)),
+        health: Arc::new(move |whole| health(&status(), turned_away.refused(), whole)),
         refused: Arc::new(move || refused.count_rejected()),
         metrics: Handler::blocking(move |_| {
             let metrics = Arc::clone(&metrics);
@@ -144,16 +148,20 @@ pub(crate) fn routes<C: Clock + Clone + 'static>(
 }
 
 /// Healthy is who takes events: what hinders the consumers is said beside it, and nothing accepted is lost.
-fn health(status: &Status, whole: bool) -> String {
+fn health(status: &Status, turned_away: u64, whole: bool) -> String {
     #[derive(serde::Serialize)]
     struct Health<'a> {
         status: &'static str,
+        /// Submissions that met too many others.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        turned_away: Option<u64>,
         #[serde(skip_serializing_if = "Option::is_none")]
         pipeline: Option<&'a Status>,
     }
-    let word = if status.trouble().is_some() { "degraded" } else { "ok" };
+    let status_word = if status.trouble().is_some() { "degraded" } else { "ok" };
+    let (turned_away, pipeline) = if whole { (Some(turned_away), Some(status)) } else { (None, None) };
     // Strings and numbers always serialise.
-    serde_json::to_string(&Health { status: word, pipeline: whole.then_some(status) }).unwrap_or_default()
+    serde_json::to_string(&Health { status: status_word, turned_away, pipeline }).unwrap_or_default()
 }
 
 /// The one line on stdout: scripts wait for it.

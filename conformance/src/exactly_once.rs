@@ -6,6 +6,7 @@ use fastrand::Rng;
 use shared::alert::AlertKind;
 use shared::budget::{BudgetSpec, Limit};
 use shared::clock::Clock;
+use shared::hash::ContentHash;
 use shared::id::BudgetName;
 use shared::ledger::{Ledger, LedgerError};
 use shared::price::PriceBook;
@@ -19,7 +20,7 @@ use crate::oracle::{PRICES, Sends, receive};
 use crate::sabotage::Guard;
 
 /// What a history that held did, so that a suite can show that it reached what it is about.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
     /// Submissions acknowledged.
     pub submissions: usize,
@@ -33,6 +34,8 @@ pub struct Coverage {
     pub crossed: usize,
     /// Crossings ended by a correction.
     pub recovered: usize,
+    /// Hash of every record and every delivery: a seed is one history, to the last field.
+    pub digest: String,
 }
 
 /// Plays the history of `seed` over an empty ledger; `missing` takes a guard of the protocol away.
@@ -80,12 +83,15 @@ pub async fn play<L: Ledger>(ledger: L, seed: u64, missing: Option<Guard>) -> Re
         check::published(&model, &world.published.all()).map_err(failed)?;
     }
     check::delivered(ledger, &world.deliveries.all()).await.map_err(failed)?;
-    coverage.records = check::all_records(ledger).await?.len();
+    let records = check::all_records(ledger).await?;
+    coverage.records = records.len();
     coverage.conflicts = ledger.conflicts(100_000).await.map_err(ledger_fault)?.len();
     coverage.awaited = ledger.awaited(100_000).await.map_err(ledger_fault)?.len();
     let deliveries = world.deliveries.all();
     coverage.crossed = deliveries.iter().filter(|a| a.kind == AlertKind::Threshold).count();
     coverage.recovered = deliveries.iter().filter(|a| a.kind == AlertKind::Recovered).count();
+    coverage.digest =
+        ContentHash::of_bytes(format!("{records:?}{deliveries:?}").as_bytes()).as_str().to_owned();
     Ok(coverage)
 }
 

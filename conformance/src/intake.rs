@@ -2,7 +2,7 @@
 //! acknowledgements, until there is a receipt.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use std::time::Duration;
@@ -15,7 +15,9 @@ use ingest::{Ingest, IngestConfig};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use shared::clock::Clock;
+use shared::id::OwnId;
 use shared::ledger::Ledger;
+use shared::mint::Mint;
 use shared::stream::{EventStream, PutError, PutRecord};
 
 use crate::drive::World;
@@ -36,6 +38,21 @@ impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         let start: Timestamp = START.parse().unwrap_or(Timestamp::UNIX_EPOCH);
         start.checked_add(SignedDuration::from_secs(self.0.load(Ordering::Relaxed))).unwrap_or(start)
+    }
+}
+
+/// Numbers instead of UUIDs: from an id come a lane and an order of keys, so with random ones a seed would not
+/// be the same history twice.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Mint for Counter {
+    fn mint(&self) -> OwnId {
+        let number = self.0.fetch_add(1, Ordering::Relaxed);
+        match OwnId::parse(&format!("minted-{number}")) {
+            Ok(id) => id,
+            Err(_) => unreachable!("a word and a number are an id"),
+        }
     }
 }
 
@@ -83,7 +100,7 @@ impl EventStream for MemoryStream {
 
 /// The ingest handler with a client that does not give up.
 pub struct Intake {
-    handler: Ingest<Arc<MemoryStream>, Arc<ManualClock>>,
+    handler: Ingest<Arc<MemoryStream>, Arc<ManualClock>, Counter>,
     stream: Arc<MemoryStream>,
     rng: Mutex<Rng>,
 }
@@ -94,9 +111,10 @@ impl Intake {
         let config =
             IngestConfig { lanes: 2, attempts: 2, backoff: Duration::ZERO, ..IngestConfig::default() };
         Self {
-            handler: Ingest::new(
+            handler: Ingest::with_mint(
                 Arc::clone(&world.stream),
                 Arc::clone(&world.clock),
+                Counter::default(),
                 config,
                 auth::Access::open(),
             ),

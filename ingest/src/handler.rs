@@ -6,6 +6,7 @@ use http::{HeaderValue, Method};
 use serde::Serialize;
 use shared::clock::Clock;
 use shared::id::EventId;
+use shared::mint::Mint;
 use shared::stream::EventStream;
 use uuid::Uuid;
 
@@ -13,7 +14,7 @@ use crate::content_type::Form;
 use crate::problem::internal;
 use crate::{Ingest, authorise, parse, seal};
 
-impl<S: EventStream, C: Clock> Ingest<S, C> {
+impl<S: EventStream, C: Clock, M: Mint> Ingest<S, C, M> {
     /// Answers one request in either payload format of API Gateway.
     pub async fn handle_gateway(&self, request: GatewayRequest) -> GatewayResponse {
         answer_gateway(request, |request| self.handle(request)).await
@@ -66,7 +67,7 @@ impl<S: EventStream, C: Clock> Ingest<S, C> {
         authorise::submission(&caller, headers, &mut submission)?;
         let (accepted, ignored) = (submission.drafts.len(), submission.ignored);
         let key = submission.key.clone();
-        let sealed = seal::seal(submission).map_err(|e| internal("the submission", &e))?;
+        let sealed = seal::seal(submission, &self.mint).map_err(|e| internal("the submission", &e))?;
         let lane_of =
             key.map_or_else(|| sealed.ids.first().map(ToString::to_string), |k| Some(k.to_string()));
         let ids = self.put(sealed, &lane_of.unwrap_or_default()).await?;

@@ -23,6 +23,7 @@ use std::time::Duration;
 use auth::Access;
 use jiff::Timestamp;
 use shared::clock::Clock;
+use shared::mint::{Mint, UuidMint};
 use shared::stream::EventStream;
 
 /// How ingest puts.
@@ -66,9 +67,10 @@ impl ClosedBefore {
 }
 
 /// The handler of the ingest Lambda, and of its local stand-in.
-pub struct Ingest<S, C> {
+pub struct Ingest<S, C, M = UuidMint> {
     stream: S,
     clock: C,
+    mint: M,
     config: IngestConfig,
     access: Access,
     closed_before: ClosedBefore,
@@ -76,10 +78,18 @@ pub struct Ingest<S, C> {
 }
 
 impl<S: EventStream, C: Clock> Ingest<S, C> {
-    /// A handler over these ports, for those whom `access` lets in.
+    /// A handler over these ports, for those whom `access` lets in. It gives UUIDs to events that come without
+    /// an id.
     pub fn new(stream: S, clock: C, config: IngestConfig, access: Access) -> Self {
+        Self::with_mint(stream, clock, UuidMint, config, access)
+    }
+}
+
+impl<S: EventStream, C: Clock, M: Mint> Ingest<S, C, M> {
+    /// A handler over these ports.
+    pub fn with_mint(stream: S, clock: C, mint: M, config: IngestConfig, access: Access) -> Self {
         let (closed_before, rejected) = (ClosedBefore::default(), AtomicU64::new(0));
-        Self { stream, clock, config, access, closed_before, rejected }
+        Self { stream, clock, mint, config, access, closed_before, rejected }
     }
 
     /// Requests that got no receipt so far.

@@ -6,6 +6,7 @@ use edge::{Code, Problem};
 use shared::clock::Clock;
 use shared::hash::ContentHash;
 use shared::id::EventId;
+use shared::mint::Mint;
 use shared::sequence::SequenceMark;
 use shared::stream::{EventStream, PutError, PutRecord};
 use shared::wire::{Entry, StreamRecord};
@@ -34,7 +35,7 @@ enum Failure {
     Unavailable(String),
 }
 
-impl<S: EventStream, C: Clock> Ingest<S, C> {
+impl<S: EventStream, C: Clock, M: Mint> Ingest<S, C, M> {
     /// Makes a submission durable, or says which events are not known to be.
     pub(crate) async fn put(&self, sealed: Sealed, lane_of: &str) -> Result<Vec<EventId>, Problem> {
         let Sealed { ids, entries, mark } = sealed;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use shared::event::{Body, TaskOutcome, UsageEvent, part_hash};
-use shared::id::{AgentId, EventId, EventIndex, OwnId, PART_EVENTS};
+use shared::id::{AgentId, EventId, EventIndex, PART_EVENTS};
+use shared::mint::Mint;
 use shared::sequence::SequenceMark;
 use shared::wire::{Entry, Part, Single};
-use uuid::Uuid;
 
 use crate::parse::Submission;
 
@@ -28,7 +28,7 @@ struct Packed {
 }
 
 /// Gives every event its id and packs what is sealed.
-pub(crate) fn seal(submission: Submission) -> Result<Sealed, serde_json::Error> {
+pub(crate) fn seal(submission: Submission, mint: &impl Mint) -> Result<Sealed, serde_json::Error> {
     let mut ids = Vec::with_capacity(submission.drafts.len());
     let mut entries = Vec::new();
     let mut parts: BTreeMap<(AgentId, u32), Packed> = BTreeMap::new();
@@ -36,7 +36,7 @@ pub(crate) fn seal(submission: Submission) -> Result<Sealed, serde_json::Error> 
         let at = ids.len();
         let id = match (draft.id, &submission.key) {
             (Some(id), _) => id,
-            (None, None) => fresh_id(),
+            (None, None) => mint.mint(),
             (None, Some(key)) => {
                 ids.push(EventId::Sealed(key.clone(), n));
                 let packed = parts.entry((draft.agent, n / PART_EVENTS)).or_default();
@@ -64,15 +64,4 @@ pub(crate) fn seal(submission: Submission) -> Result<Sealed, serde_json::Error> 
         }
     }
     Ok(Sealed { ids, entries, mark: submission.mark })
-}
-
-/// An id for an event that came without one and without a key.
-fn fresh_id() -> OwnId {
-    let mut buffer = Uuid::encode_buffer();
-    let text: &str = Uuid::now_v7().as_hyphenated().encode_lower(&mut buffer);
-    match OwnId::parse(text) {
-        Ok(id) => id,
-        // A UUID is 36 visible ASCII characters without a '#'.
-        Err(_) => unreachable!("a UUID is an id"),
-    }
 }

@@ -1,8 +1,9 @@
-//! Load on a real `agentledger up`: a throughput benchmark and a crash test, both of which compare every
-//! total with what was sent.
+//! Load on a real `agentledger up`: a throughput benchmark, an overload and a crash test, all of which compare
+//! every total with what was sent.
 
 mod client;
 mod crash;
+mod overload;
 mod pipeline;
 mod server;
 mod tally;
@@ -24,6 +25,8 @@ struct Cli {
 enum Command {
     /// Sends events as fast as they are taken, and measures until the rollups have them all.
     Pipeline(pipeline::Options),
+    /// Sends more than can be taken, at times fixed in advance, and measures what is accepted and what refused.
+    Overload(overload::Options),
     /// Kills the process again and again under load, and compares the totals in the end.
     Crash(crash::Options),
 }
@@ -31,6 +34,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Pipeline(options) => pipeline::run(&options),
+        Command::Overload(options) => overload::run(&options),
         Command::Crash(options) => crash::run(&options),
     };
     match result {

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
@@ -16,9 +17,15 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it on `data` and waits for its line.
     pub(crate) fn start(program: &Path, data: &Path) -> anyhow::Result<Self> {
+        Self::start_with(program, data, None)
+    }
+
+    /// Starts it with a configuration file.
+    pub(crate) fn start_with(program: &Path, data: &Path, config: Option<&Path>) -> anyhow::Result<Self> {
         let mut child = Command::new(program)
             .args(["up", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
+            .args(config.into_iter().flat_map(|file| [Path::new("--config"), file]))
             .env("AGENTLEDGER_LOG", "error")
             .stdout(Stdio::piped())
             .spawn()
@@ -50,6 +57,18 @@ impl Server {
             line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kb| kb / 1024)
         };
         Some((of("VmRSS:")?, of("VmHWM:")?))
+    }
+
+    /// Processor time used so far by it and by this program; none where the system does not tell.
+    pub(crate) fn processor(&self) -> Option<[Duration; 2]> {
+        let of = |process: &str| {
+            let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+            // The name before it may hold spaces. User and system time are fields 14 and 15, in hundredths.
+            let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+            let mut next = || fields.next()?.parse::<u64>().ok();
+            Some(Duration::from_millis(10 * (next()? + next()?)))
+        };
+        Some([of(&self.child.id().to_string())?, of("self")?])
     }
 }
 

@@ -14,6 +14,7 @@ pub mod id;
 pub mod invariant;
 pub mod ledger;
 pub mod metrics;
+pub mod mint;
 pub mod money;
 pub mod notifier;
 pub mod price;

@@ -9,7 +9,7 @@ use axum::response::Response;
 use local::histogram::{Histogram, Measured};
 
 /// The routes that have series of their own; all else is `other`. A path with a name in it is one route.
-const ROUTES: [&str; 16] = [
+const ROUTES: [&str; 18] = [
     "/v1/usage",
     "/v1/spend",
     "/v1/events",
@@ -21,6 +21,8 @@ const ROUTES: [&str; 16] = [
     "/v1/budgets",
     BUDGET,
     ERROR_PAGE,
+    REVOCATION,
+    "/v1/revocations",
     "/v1/completeness",
     "/v1/limits",
     "/openapi.json",
@@ -28,6 +30,7 @@ const ROUTES: [&str; 16] = [
     "/metrics",
 ];
 const BUDGET: &str = "/v1/admin/budgets/{name}";
+const REVOCATION: &str = "/v1/admin/revocations/{jti}";
 const ERROR_PAGE: &str = "/errors/{code}";
 const OTHER: &str = "other";
 
@@ -148,6 +151,9 @@ impl Drop for Flight {
 fn route(path: &str) -> &'static str {
     if path.starts_with("/v1/admin/budgets/") {
         return BUDGET;
+    }
+    if path.starts_with("/v1/admin/revocations/") {
+        return REVOCATION;
     }
     if path.starts_with(edge::PAGES) {
         return ERROR_PAGE;
