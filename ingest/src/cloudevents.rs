@@ -37,6 +37,7 @@ pub(crate) struct Envelope {
     pub(crate) id: OwnId,
     /// The subject, or else the source.
     pub(crate) agent: Result<AgentId, Fault>,
+    pub(crate) has_subject: bool,
     pub(crate) time: Option<Timestamp>,
     /// The event's type, where the envelope's type ends in the name of one.
     pub(crate) kind: Option<&'static str>,
@@ -125,7 +126,7 @@ fn envelope(fields: &mut Fields<'_>, defaults: &Defaults) -> Option<Envelope> {
     let (id, source) = (id?, source?);
     let (name, text) = subject.as_ref().map_or(("source", &source), |subject| ("subject", subject));
     let agent = AgentId::parse(text).map_err(|e| fields.fault_of(name, format!("names the agent and {e}")));
-    Some(Envelope { id, agent, time, kind, source })
+    Some(Envelope { id, agent, has_subject: subject.is_some(), time, kind, source })
 }
 
 fn required<'a>(fields: &mut Fields<'a>, name: &str) -> Option<&'a str> {

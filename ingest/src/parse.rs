@@ -50,8 +50,13 @@ pub(crate) struct Defaults {
 }
 
 impl Defaults {
-    fn agent(&self) -> Option<AgentId> {
-        self.agent.clone().or_else(|| self.token_agent.clone())
+    /// Whose an event is that names no agent itself. A source is only where it came from: it names the agent
+    /// where nothing else does.
+    fn agent(&self, envelope: Option<&Envelope>) -> Option<Result<AgentId, Fault>> {
+        let subject = envelope.filter(|envelope| envelope.has_subject);
+        let named = self.agent.clone().map(Ok).or_else(|| subject.map(|envelope| envelope.agent.clone()));
+        let token = || self.token_agent.clone().map(Ok);
+        named.or_else(token).or_else(|| envelope.map(|envelope| envelope.agent.clone()))
     }
 
     fn hints(&self) -> Hints<'_> {
@@ -231,10 +236,9 @@ fn response(
         let prefix = if field == "agent_id" { "" } else { prefix };
         vec![Fault::of_event(index, &format!("{prefix}{field}"), reason)]
     };
-    let agent = match (defaults.agent(), envelope.map(|envelope| envelope.agent.clone())) {
-        (Some(agent), _) => agent,
-        (None, Some(agent)) => agent.map_err(|fault| vec![fault])?,
-        (None, None) => return Err(fault("agent_id", NO_AGENT.to_owned())),
+    let agent = match defaults.agent(envelope) {
+        Some(agent) => agent.map_err(|fault| vec![fault])?,
+        None => return Err(fault("agent_id", NO_AGENT.to_owned())),
     };
     let found = family
         .extract(body, defaults.hints())
@@ -343,10 +347,9 @@ fn agent(
 ) -> Option<AgentId> {
     if object.get("agent_id").is_none_or(Value::is_null) {
         fields.take("agent_id");
-        return match (defaults.agent(), envelope) {
-            (Some(agent), _) => Some(agent),
-            (None, Some(envelope)) => envelope.agent.clone().map_err(|fault| fields.faults.push(fault)).ok(),
-            (None, None) => {
+        return match defaults.agent(envelope) {
+            Some(agent) => agent.map_err(|fault| fields.faults.push(fault)).ok(),
+            None => {
                 fields.fault("agent_id", NO_AGENT);
                 None
             }

@@ -90,3 +90,37 @@ async fn an_event_of_another_agent_is_not_taken_for_the_tokens_own() {
     );
     assert!(tokens.world.entries().is_empty(), "nothing of it was accepted");
 }
+
+#[tokio::test]
+async fn a_subject_is_held_to_the_token_and_a_source_is_only_where_it_came_from() {
+    let tokens = tokens();
+    let bearer = tokens.bearer(Role::Ingest, &["writer"], None);
+    let event = |subject: Value| {
+        json!({"specversion": "1.0", "id": "e", "source": "/runners/7", "type": "usage", "subject": subject,
+            "data": {"usage": {"input": 1}}})
+    };
+    let (status, problem) = tokens.post(&bearer, &event(json!("other"))).await;
+    assert_eq!((status, &problem["code"]), (403, &json!("agent_not_allowed")), "{problem}");
+    for subject in [json!("writer"), Value::Null] {
+        assert_eq!(tokens.post(&bearer, &event(subject)).await.0, 200);
+    }
+    assert!(tokens.world.entries().iter().all(|entry| entry.agent().as_str() == "writer"));
+}
+
+#[tokio::test]
+async fn a_sender_is_of_its_tokens_team() {
+    let tokens = tokens();
+    let body = json!({"usage": {"input": 1}});
+    for team in [Some("growth"), None] {
+        let bearer = tokens.bearer(Role::Ingest, &["writer"], team);
+        let headers = [("authorization", bearer.as_str()), ("x-sender-id", "s"), ("x-sequence", "1")];
+        assert_eq!(tokens.world.post(&headers, &body).await.0, 200);
+    }
+    let puts = tokens.world.stream.puts.lock().unwrap();
+    let team = |put: &shared::stream::PutRecord| {
+        let mark = shared::wire::StreamRecord::decode(&put.data).unwrap().mark.unwrap();
+        mark.sender.team.map(String::from)
+    };
+    let teams: Vec<_> = puts.iter().flatten().map(team).collect();
+    assert_eq!(teams, [Some("growth".to_owned()), None], "no other team can fill its gaps");
+}
