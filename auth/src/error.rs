@@ -1,7 +1,6 @@
 //! Why a request is refused: one variant for each cause, and the answer to each. Nothing of a token is
 //! repeated in any of them.
 
-use edge::limits::MAX_FAULTS;
 use edge::{Challenge, Code, Fault, Problem};
 use shared::id::{AgentId, TeamId};
 
@@ -112,50 +111,14 @@ pub enum Denied {
         own: TeamId,
     },
     /// Agents that the token may not write for.
-    #[error("{}", .0.reason)]
-    Agents(Refused),
+    #[error("the token may not write for an agent of the submission")]
+    Agents(Vec<Fault>),
     /// Teams that the token may not charge.
-    #[error("{}", .0.reason)]
-    Teams(Refused),
-}
-
-/// What of a submission is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// As a sentence.
-    pub(crate) reason: String,
-    /// Each of them.
-    pub(crate) faults: Vec<Fault>,
-}
-
-impl Refused {
-    pub(crate) fn of(mut faults: Vec<Fault>) -> Self {
-        let more = faults.len().saturating_sub(MAX_FAULTS);
-        let reason = match faults.first() {
-            Some(Fault { index: Some(index), field, reason, .. }) => {
-                format!("event {index}, `{field}` {reason}; nothing of the submission was accepted")
-            }
-            Some(Fault { field, reason, .. }) => format!("`{field}` {reason}; nothing was accepted"),
-            None => "nothing was accepted".to_owned(),
-        };
-        faults.truncate(MAX_FAULTS);
-        let reason =
-            if more > 0 { format!("{reason}; {more} further faults are not listed") } else { reason };
-        Self { reason, faults }
-    }
+    #[error("the token may not charge a team of the submission")]
+    Teams(Vec<Fault>),
 }
 
 impl Denied {
-    /// Agents that are refused, named by index and field.
-    pub fn agents(faults: Vec<Fault>) -> Self {
-        Self::Agents(Refused::of(faults))
-    }
-
-    /// Teams that are refused, named by index and field.
-    pub fn teams(faults: Vec<Fault>) -> Self {
-        Self::Teams(Refused::of(faults))
-    }
-
     /// Why an agent's name is refused.
     pub fn agent_reason(agent: &AgentId) -> String {
         format!("is {agent}, which the token may not write for; use a token of this agent")
@@ -171,15 +134,14 @@ impl Denied {
         }
     }
 
-    /// The answer: 403.
+    /// The answer: 403, naming what is refused by index and field.
     pub fn problem(&self) -> Problem {
-        let (code, faults) = match self {
-            Self::Role { .. } | Self::OneTeam => (Code::Forbidden, Vec::new()),
-            Self::OtherTeam { .. } => (Code::TeamNotAllowed, Vec::new()),
-            Self::Agents(refused) => (Code::AgentNotAllowed, refused.faults.clone()),
-            Self::Teams(refused) => (Code::TeamNotAllowed, refused.faults.clone()),
+        let problem = match self {
+            Self::Role { .. } | Self::OneTeam => Problem::new(Code::Forbidden, self.to_string()),
+            Self::OtherTeam { .. } => Problem::new(Code::TeamNotAllowed, self.to_string()),
+            Self::Agents(faults) => Problem::of_faults(Code::AgentNotAllowed, faults.clone()),
+            Self::Teams(faults) => Problem::of_faults(Code::TeamNotAllowed, faults.clone()),
         };
-        let problem = Problem::new(code, self.to_string());
-        Problem { faults, challenge: Some(Challenge::InsufficientScope), ..problem }
+        Problem { challenge: Some(Challenge::InsufficientScope), ..problem }
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::answer;
 use crate::code::Code;
+use crate::limits::MAX_FAULTS;
 
 /// One thing that is wrong with one event, or with the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -110,6 +111,23 @@ impl Problem {
         let (faults, extra) = (Vec::new(), Map::new());
         let (allow, accept_encoding, challenge) = (None, None, None);
         Self { code, detail: detail.into(), faults, allow, accept_encoding, challenge, extra }
+    }
+
+    /// A submission of which nothing was accepted. Faults past [`MAX_FAULTS`] are counted.
+    pub fn of_faults(code: Code, mut faults: Vec<Fault>) -> Self {
+        let more = faults.len().saturating_sub(MAX_FAULTS);
+        let mut detail = match faults.first() {
+            Some(Fault { index: Some(index), field, reason, .. }) => {
+                format!("event {index}, `{field}` {reason}; nothing of the submission was accepted")
+            }
+            Some(Fault { field, reason, .. }) => format!("`{field}` {reason}; nothing was accepted"),
+            None => "nothing was accepted".to_owned(),
+        };
+        if more > 0 {
+            detail = format!("{detail}; {more} further faults are not listed");
+        }
+        faults.truncate(MAX_FAULTS);
+        Self { faults, ..Self::new(code, detail) }
     }
 
     /// A path that is not there.

@@ -36,7 +36,7 @@ fn agents(caller: &Caller, submission: &Submission) -> Result<(), Denied> {
     let faults: Vec<_> = refused
         .map(|(index, draft)| Fault::of_event(index, "agent_id", Denied::agent_reason(&draft.agent)))
         .collect();
-    if faults.is_empty() { Ok(()) } else { Err(Denied::agents(faults)) }
+    if faults.is_empty() { Ok(()) } else { Err(Denied::Agents(faults)) }
 }
 
 fn teams(caller: &Caller, headers: &HeaderMap, submission: &mut Submission) -> Result<(), Denied> {
@@ -61,7 +61,7 @@ fn teams(caller: &Caller, headers: &HeaderMap, submission: &mut Submission) -> R
         }
         *team = own.cloned();
     }
-    if faults.is_empty() { Ok(()) } else { Err(Denied::teams(faults)) }
+    if faults.is_empty() { Ok(()) } else { Err(Denied::Teams(faults)) }
 }
 
 const HEADER: &str = "x-team-id";

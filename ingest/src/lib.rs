@@ -6,6 +6,7 @@
 mod authorise;
 mod cloudevents;
 mod content_type;
+mod event;
 mod fields;
 mod handler;
 mod json;

@@ -4,15 +4,16 @@ use edge::limits::MAX_EVENTS;
 use edge::{Code, Fault, Problem};
 use http::HeaderMap;
 use jiff::Timestamp;
-use serde_json::{Map, Value};
-use shared::event::{Amend, Body, MAX_EVENT_BYTES, TaskOutcome, UsageEvent, Void};
+use serde_json::Value;
+use shared::event::{Body, UsageEvent};
 use shared::extract::{self, Hints};
-use shared::id::{AgentId, ModelId, OwnId, ProviderId, SealKey, SessionId, TaskId, TeamId};
+use shared::id::{AgentId, OwnId, ProviderId, SealKey, SessionId, TaskId, TeamId};
 use shared::sequence::SequenceMark;
 
 use crate::cloudevents::{self, Envelope};
 use crate::content_type::Form;
-use crate::fields::{Fields, kind, server_time};
+use crate::event::{NO_AGENT, apply, one};
+use crate::fields::{kind, server_time};
 use crate::json::{self, JsonError};
 use crate::problem::invalid;
 use crate::sequence;
@@ -37,14 +38,14 @@ pub(crate) struct Submission {
 
 /// What the headers say of every event.
 pub(crate) struct Defaults {
-    agent: Option<AgentId>,
+    pub(crate) agent: Option<AgentId>,
     /// The agent of a token that can write for no other: it holds where the request names none.
     token_agent: Option<AgentId>,
-    task: Option<TaskId>,
-    session: Option<SessionId>,
-    team: Option<TeamId>,
-    parent: Option<AgentId>,
-    provider: Option<ProviderId>,
+    pub(crate) task: Option<TaskId>,
+    pub(crate) session: Option<SessionId>,
+    pub(crate) team: Option<TeamId>,
+    pub(crate) parent: Option<AgentId>,
+    pub(crate) provider: Option<ProviderId>,
     pub(crate) now: Timestamp,
     pub(crate) closed_before: Timestamp,
 }
@@ -52,7 +53,7 @@ pub(crate) struct Defaults {
 impl Defaults {
     /// Whose an event is that names no agent itself. A source is only where it came from: it names the agent
     /// where nothing else does.
-    fn agent(&self, envelope: Option<&Envelope>) -> Option<Result<AgentId, Fault>> {
+    pub(crate) fn agent(&self, envelope: Option<&Envelope>) -> Option<Result<AgentId, Fault>> {
         let subject = envelope.filter(|envelope| envelope.has_subject);
         let named = self.agent.clone().map(Ok).or_else(|| subject.map(|envelope| envelope.agent.clone()));
         let token = || self.token_agent.clone().map(Ok);
@@ -268,149 +269,4 @@ fn response(
 fn fault_of_id(index: usize, error: &shared::id::IdError) -> Vec<Fault> {
     let reason = format!("is continued for each model that took part, and then {error}");
     vec![Fault::of_event(index, "id", reason)]
-}
-
-const NO_AGENT: &str = "is missing; name the agent in the header x-agent-id or in the event";
-
-fn apply(event: &mut UsageEvent, defaults: &Defaults) {
-    event.task_id = event.task_id.take().or_else(|| defaults.task.clone());
-    event.session_id = event.session_id.take().or_else(|| defaults.session.clone());
-    event.team_id = event.team_id.take().or_else(|| defaults.team.clone());
-    event.parent_agent_id = event.parent_agent_id.take().or_else(|| defaults.parent.clone());
-}
-
-fn one(
-    value: &Value,
-    index: usize,
-    defaults: &Defaults,
-    envelope: Option<&Envelope>,
-) -> Result<(Draft, usize), Vec<Fault>> {
-    let Value::Object(object) = value else {
-        let reason = format!("is {}, not an object", kind(value));
-        return Err(vec![Fault::of_event(index, "event", reason)]);
-    };
-    let mut fields = Fields::new(object, index, if envelope.is_some() { "data." } else { "" });
-    let id = id(&mut fields, envelope);
-    let agent = agent(&mut fields, object, defaults, envelope);
-    let given = fields.time(defaults.now, defaults.closed_before).or(envelope.and_then(|e| e.time));
-    let (time, time_assigned) = given.map_or((server_time(defaults.now), true), |time| (time, false));
-    let kind = fields.take("type").map(|v| v.as_str().unwrap_or_default());
-    let body = match kind.or(envelope.and_then(|e| e.kind)) {
-        None | Some("usage") => usage(&mut fields, time, time_assigned, defaults).map(Body::Usage),
-        Some("void") => fields.corrects().map(|corrects| Body::Void(Void { time, time_assigned, corrects })),
-        Some("amend") => amend(&mut fields, time, time_assigned).map(Body::Amend),
-        Some("task_outcome") => task(&mut fields, time, time_assigned, defaults).map(Body::TaskOutcome),
-        Some(_) => {
-            fields.fault("type", "is none of usage, void, amend, task_outcome");
-            None
-        }
-    };
-    let mut body = body;
-    if let (Some(Body::Usage(event)), Some(agent), Some(envelope)) = (&mut body, &agent, envelope)
-        && let Err(fault) = envelope.tag(agent, &mut event.tags, index)
-    {
-        fields.faults.push(fault);
-    }
-    if let Some(body) = &body {
-        let bytes = serde_json::to_vec(body).map_or(usize::MAX, |json| json.len());
-        if bytes > MAX_EVENT_BYTES {
-            fields.fault(
-                "event",
-                format!(
-                    "takes {bytes} bytes; at most {MAX_EVENT_BYTES} are accepted, use fewer or shorter tags"
-                ),
-            );
-        }
-    }
-    match (agent, body) {
-        (Some(agent), Some(body)) if fields.faults.is_empty() => {
-            Ok((Draft { agent, id, body }, fields.ignored()))
-        }
-        _ => Err(fields.faults),
-    }
-}
-
-fn id(fields: &mut Fields<'_>, envelope: Option<&Envelope>) -> Option<OwnId> {
-    let own = fields.id("id", OwnId::parse);
-    let Some(envelope) = envelope else { return own };
-    if own.is_some_and(|own| own != envelope.id) {
-        fields.fault("id", format!("is another than the envelope's, {}; leave it out", envelope.id));
-    }
-    Some(envelope.id.clone())
-}
-
-fn agent(
-    fields: &mut Fields<'_>,
-    object: &Map<String, Value>,
-    defaults: &Defaults,
-    envelope: Option<&Envelope>,
-) -> Option<AgentId> {
-    if object.get("agent_id").is_none_or(Value::is_null) {
-        fields.take("agent_id");
-        return match defaults.agent(envelope) {
-            Some(agent) => agent.map_err(|fault| fields.faults.push(fault)).ok(),
-            None => {
-                fields.fault("agent_id", NO_AGENT);
-                None
-            }
-        };
-    }
-    let named = fields.id("agent_id", AgentId::parse)?;
-    if let Some(header) = &defaults.agent
-        && *header != named
-    {
-        fields.fault("agent_id", format!("is {named}, but the header x-agent-id says {header}"));
-    }
-    Some(named)
-}
-
-fn usage(
-    fields: &mut Fields<'_>,
-    time: Timestamp,
-    time_assigned: bool,
-    defaults: &Defaults,
-) -> Option<UsageEvent> {
-    let counts = fields.usage();
-    let mut event = UsageEvent::new(time, counts.unwrap_or_default());
-    event.time_assigned = time_assigned;
-    event.task_id = fields.id("task_id", TaskId::parse);
-    event.session_id = fields.id("session_id", SessionId::parse);
-    event.parent_agent_id = fields.id("parent_agent_id", AgentId::parse);
-    event.team_id = fields.id("team_id", TeamId::parse);
-    event.tags = fields.tags();
-    event.provider = fields.id("provider", ProviderId::parse).or_else(|| defaults.provider.clone());
-    event.model = fields.id("model", ModelId::parse);
-    event.operation = fields.name("operation");
-    event.service_tier = fields.name("service_tier");
-    event.outcome = fields.outcome();
-    event.latency_ms = fields.count("latency_ms");
-    event.reported_cost_usd = fields.decimal("reported_cost_usd");
-    apply(&mut event, defaults);
-    counts.map(|_| event)
-}
-
-fn amend(fields: &mut Fields<'_>, time: Timestamp, time_assigned: bool) -> Option<Amend> {
-    let corrects = fields.corrects();
-    let usage = fields.usage();
-    let revision = fields.count("revision").filter(|revision| *revision > 0);
-    if revision.is_none() {
-        fields.fault("revision", "is missing; give a whole number from 1, the highest wins");
-    }
-    Some(Amend { time, time_assigned, corrects: corrects?, revision: revision?, usage: usage? })
-}
-
-fn task(
-    fields: &mut Fields<'_>,
-    time: Timestamp,
-    time_assigned: bool,
-    defaults: &Defaults,
-) -> Option<TaskOutcome> {
-    let task_id = fields.id("task_id", TaskId::parse).or_else(|| defaults.task.clone());
-    if task_id.is_none() {
-        fields.fault("task_id", "is missing; name the task that ended");
-    }
-    let team_id = fields.id("team_id", TeamId::parse).or_else(|| defaults.team.clone());
-    let outcome = fields.task_result();
-    let value = fields.decimal("value");
-    Some(TaskOutcome { time, time_assigned, task_id: task_id?, team_id, outcome: outcome?, value })
 }

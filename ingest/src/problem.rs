@@ -1,6 +1,5 @@
 //! What is wrong with a submission, as one problem that names each bad event.
 
-use edge::limits::MAX_FAULTS;
 use edge::{Code, Fault, Problem};
 
 /// What is echoed of a name from outside.
@@ -9,20 +8,9 @@ pub(crate) fn cut(name: &str) -> String {
 }
 
 /// A submission of which nothing was accepted.
-pub(crate) fn invalid(mut faults: Vec<Fault>) -> Problem {
-    let more = faults.len().saturating_sub(MAX_FAULTS);
-    let detail = match faults.first() {
-        Some(Fault { index: Some(index), field, reason, .. }) => {
-            format!("event {index}, `{field}` {reason}; nothing of the submission was accepted")
-        }
-        Some(Fault { field, reason, .. }) => format!("`{field}` {reason}; nothing was accepted"),
-        None => "nothing was accepted".to_owned(),
-    };
+pub(crate) fn invalid(faults: Vec<Fault>) -> Problem {
     let closed = !faults.is_empty() && faults.iter().all(|fault| fault.closed);
-    faults.truncate(MAX_FAULTS);
-    let detail = if more > 0 { format!("{detail}; {more} further faults are not listed") } else { detail };
-    let code = if closed { Code::ClosedPeriod } else { Code::InvalidEvent };
-    Problem { faults, ..Problem::new(code, detail) }
+    Problem::of_faults(if closed { Code::ClosedPeriod } else { Code::InvalidEvent }, faults)
 }
 
 /// A failure that is ours.

@@ -78,11 +78,8 @@ impl<L: Ledger + DeliveryStore, C: Clock> Query<L, C> {
             "/v1/spend" => self.spend(&request, &caller).await,
             "/v1/events" => self.events(&request, &caller).await,
             "/v1/alerts" => self.alerts(&request, &caller).await,
-            "/v1/deliveries" => self.deliveries(&request, &caller).await,
-            "/v1/conflicts" => self.conflicts(&request, &caller).await,
-            "/v1/quarantine" => self.quarantine(&request, &caller).await,
-            "/v1/corrections" => self.corrections(&request, &caller).await,
-            "/v1/completeness" => self.completeness(&request, &caller).await,
+            "/v1/deliveries" | "/v1/completeness" | "/v1/conflicts" | "/v1/quarantine"
+            | "/v1/corrections" => self.of_everybody(path, &request, &caller).await,
             "/v1/budgets" => self.budgets(&request, &caller).await,
             _ => {
                 let detail = format!("there is no {path}; reports are at {}", ROUTES.join(", "));
@@ -167,56 +164,28 @@ impl<L: Ledger + DeliveryStore, C: Clock> Query<L, C> {
         json(&lists::alerts(&*self.ledger, budget, state, limit, next, scope_of(caller).as_ref()).await?)
     }
 
-    async fn deliveries(
+    /// Lists in which everybody's work is together: for those who may see all teams.
+    async fn of_everybody(
         &self,
+        path: &str,
         request: &ApiGatewayV2httpRequest,
         caller: &Caller,
     ) -> Result<String, QueryError> {
         caller.demand_all_teams()?;
-        let params = Params::read(request, &["alert", "limit"])?;
-        let limit = params.limit(page::DEFAULT_LIMIT)?;
-        json(&lists::deliveries(&*self.ledger, params.one("alert")?, limit).await?)
-    }
-
-    async fn conflicts(
-        &self,
-        request: &ApiGatewayV2httpRequest,
-        caller: &Caller,
-    ) -> Result<String, QueryError> {
-        caller.demand_all_teams()?;
-        let limit = Params::read(request, &["limit"])?.limit(page::DEFAULT_LIMIT)?;
-        json(&lists::conflicts(&*self.ledger, limit).await?)
-    }
-
-    async fn quarantine(
-        &self,
-        request: &ApiGatewayV2httpRequest,
-        caller: &Caller,
-    ) -> Result<String, QueryError> {
-        caller.demand_all_teams()?;
-        let limit = Params::read(request, &["limit"])?.limit(page::DEFAULT_LIMIT)?;
-        json(&lists::quarantine(&*self.ledger, limit).await?)
-    }
-
-    async fn corrections(
-        &self,
-        request: &ApiGatewayV2httpRequest,
-        caller: &Caller,
-    ) -> Result<String, QueryError> {
-        caller.demand_all_teams()?;
-        let limit = Params::read(request, &["limit"])?.limit(page::DEFAULT_LIMIT)?;
-        json(&lists::awaited(&*self.ledger, limit).await?)
-    }
-
-    async fn completeness(
-        &self,
-        request: &ApiGatewayV2httpRequest,
-        caller: &Caller,
-    ) -> Result<String, QueryError> {
-        caller.demand_all_teams()?;
-        let params = Params::read(request, &["limit", "next"])?;
-        let limit = params.limit(page::DEFAULT_LIMIT)?;
-        json(&lists::completeness(&*self.ledger, limit, params.one("next")?).await?)
+        let known: &[_] = match path {
+            "/v1/deliveries" => &["alert", "limit"],
+            "/v1/completeness" => &["limit", "next"],
+            _ => &["limit"],
+        };
+        let params = Params::read(request, known)?;
+        let (ledger, limit) = (&*self.ledger, params.limit(page::DEFAULT_LIMIT)?);
+        match path {
+            "/v1/deliveries" => json(&lists::deliveries(ledger, params.one("alert")?, limit).await?),
+            "/v1/completeness" => json(&lists::completeness(ledger, limit, params.one("next")?).await?),
+            "/v1/conflicts" => json(&lists::conflicts(ledger, limit).await?),
+            "/v1/quarantine" => json(&lists::quarantine(ledger, limit).await?),
+            _ => json(&lists::awaited(ledger, limit).await?),
+        }
     }
 
     /// What is answered to anybody.
