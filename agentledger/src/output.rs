@@ -68,9 +68,14 @@ pub(crate) fn table(grid: &Grid) -> String {
     format!("{table}\n{note}")
 }
 
-/// Control characters would move a terminal's cursor or change its colours.
+/// Control characters would move a terminal's cursor or change its colours; others turn the text around, or are
+/// not seen.
 pub(crate) fn visible(cell: &str) -> String {
-    cell.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    cell.replace(hidden, "\u{fffd}")
 }
 
 fn as_csv(grid: &Grid) -> anyhow::Result<String> {

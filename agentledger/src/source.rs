@@ -80,6 +80,8 @@ impl Source {
             .timeout_global(Some(TIMEOUT))
             // A redirect would send a change, or spend, somewhere that the operator did not name.
             .max_redirects(0)
+            // A proxy of the environment would see the token of an administrator, also on its way to loopback.
+            .proxy(None)
             .build();
         let base = url.trim_end_matches('/').to_owned();
         if token.is_some() {

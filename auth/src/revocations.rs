@@ -135,7 +135,7 @@ fn read_form(request: ApiGatewayV2httpRequest) -> Result<Form, Problem> {
     if body.is_empty() {
         return Ok(Form::default());
     }
-    let form: Form = serde_json::from_slice(&body)
+    let form: Form = edge::from_object(&body)
         .map_err(|e| bad(format!("the body is no revocation such as {{\"reason\":\"lost\"}}: {e}")))?;
     if form.reason.as_ref().is_some_and(|r| r.len() > MAX_REASON_BYTES || r.chars().any(char::is_control)) {
         return Err(bad(format!(

@@ -80,6 +80,16 @@ fn inflate(bytes: &[u8]) -> Result<Vec<u8>, Problem> {
     }
 }
 
+/// Reads a JSON object. A struct would be read from an array of its fields as well, by their order, which no
+/// document describes.
+pub fn from_object<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
+    use serde::de::Error;
+    match body.iter().find(|b| !b.is_ascii_whitespace()) {
+        Some(b'{') | None => serde_json::from_slice(body),
+        Some(_) => Err(serde_json::Error::custom("it is not an object")),
+    }
+}
+
 /// A body past the limit.
 pub fn too_large() -> Problem {
     let detail = format!(

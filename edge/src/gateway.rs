@@ -19,7 +19,12 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 #[derive(Clone, Debug)]
 pub enum GatewayRequest {
     /// Payload format 1.0.
-    V1(Box<ApiGatewayProxyRequest>),
+    V1 {
+        /// As it came.
+        request: Box<ApiGatewayProxyRequest>,
+        /// Whether an HTTP API sent it: these put the stage into the path, REST APIs do not.
+        from_http_api: bool,
+    },
     /// Payload format 2.0.
     V2(Box<ApiGatewayV2httpRequest>),
 }
@@ -29,10 +34,13 @@ impl<'de> Deserialize<'de> for GatewayRequest {
         use serde::de::Error;
         let event = Value::deserialize(deserializer)?;
         // A REST API's event states no version.
-        if event.get("version").and_then(Value::as_str) == Some("2.0") {
+        let version = event.get("version").and_then(Value::as_str);
+        if version == Some("2.0") {
             return serde_json::from_value(event).map(|v2| Self::V2(Box::new(v2))).map_err(Error::custom);
         }
-        serde_json::from_value(event).map(|v1| Self::V1(Box::new(v1))).map_err(Error::custom)
+        let from_http_api = version.is_some();
+        let request = serde_json::from_value(event).map_err(Error::custom)?;
+        Ok(Self::V1 { request: Box::new(request), from_http_api })
     }
 }
 
@@ -52,7 +60,9 @@ pub async fn answer_gateway<F: Future<Output = ApiGatewayV2httpResponse>>(
     handler: impl FnOnce(ApiGatewayV2httpRequest) -> F,
 ) -> GatewayResponse {
     match request {
-        GatewayRequest::V1(v1) => GatewayResponse::V1(to_v1(handler(from_v1(*v1)).await)),
+        GatewayRequest::V1 { request, from_http_api } => {
+            GatewayResponse::V1(to_v1(handler(from_v1(*request, from_http_api)).await))
+        }
         GatewayRequest::V2(v2) => {
             let mut v2 = *v2;
             v2.raw_path = v2.raw_path.map(|path| without_stage(path, v2.request_context.stage.as_deref()));
@@ -61,12 +71,12 @@ pub async fn answer_gateway<F: Future<Output = ApiGatewayV2httpResponse>>(
     }
 }
 
-fn from_v1(v1: ApiGatewayProxyRequest) -> ApiGatewayV2httpRequest {
+fn from_v1(v1: ApiGatewayProxyRequest, from_http_api: bool) -> ApiGatewayV2httpRequest {
     let context = v1.request_context;
     let mut v2 = ApiGatewayV2httpRequest::default();
     v2.version = Some("2.0".to_owned());
-    // HTTP APIs put the stage into the path in this format too, REST APIs do not.
-    v2.raw_path = v1.path.map(|path| without_stage(path, context.stage.as_deref()));
+    let stage = context.stage.as_deref().filter(|_| from_http_api);
+    v2.raw_path = v1.path.map(|path| without_stage(path, stage));
     // What came more than once is only in the one with several values.
     v2.headers = if v1.multi_value_headers.is_empty() { v1.headers } else { v1.multi_value_headers };
     let params = if v1.multi_value_query_string_parameters.is_empty() {
@@ -179,6 +189,16 @@ mod tests {
             });
             assert_eq!(seen(&event).await["path"], wanted, "{stage}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_rest_api_has_no_stage_in_its_paths_and_an_http_api_has() {
+        let mut event = rest();
+        event["requestContext"]["stage"] = json!("v1");
+        assert_eq!(seen(&event).await["path"], "/v1/usage");
+        event["version"] = json!("1.0");
+        event["path"] = json!("/v1/v1/usage");
+        assert_eq!(seen(&event).await["path"], "/v1/usage");
     }
 
     #[tokio::test]

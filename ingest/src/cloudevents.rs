@@ -46,12 +46,13 @@ pub(crate) struct Envelope {
 
 /// Whether an object is an envelope.
 pub(crate) fn is_envelope(value: &Value) -> bool {
-    value.get("specversion").is_some_and(Value::is_string)
+    value.get("specversion").is_some()
 }
 
 /// Whether the headers are an envelope in binary mode.
 pub(crate) fn is_binary(headers: &HeaderMap) -> bool {
-    headers.contains_key("ce-specversion")
+    // Any of the required ones: one that is forgotten is to be missed, not to turn the id into nothing.
+    ["ce-specversion", "ce-id", "ce-source", "ce-type"].into_iter().any(|name| headers.contains_key(name))
 }
 
 /// Reads an event in structured mode: its envelope, and its data.
@@ -123,6 +124,11 @@ fn envelope(fields: &mut Fields<'_>, defaults: &Defaults) -> Option<Envelope> {
         }
     }
     let subject = fields.text("subject").map(str::to_owned);
+    if let (Some(header), Some(subject)) = (&defaults.agent, &subject)
+        && header.as_str() != subject
+    {
+        fields.fault("subject", format!("is another agent than the header x-agent-id says, {header}"));
+    }
     let (id, source) = (id?, source?);
     let (name, text) = subject.as_ref().map_or(("source", &source), |subject| ("subject", subject));
     let agent = AgentId::parse(text).map_err(|e| fields.fault_of(name, format!("names the agent and {e}")));

@@ -75,7 +75,8 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn time(&mut self, now: Timestamp, closed_before: Timestamp) -> Option<Timestamp> {
         let text = self.text("time")?;
-        let Ok(time) = text.parse::<Timestamp>() else {
+        let time = is_rfc3339(text).then(|| text.parse::<Timestamp>().ok()).flatten();
+        let Some(time) = time else {
             self.fault("time", "is no RFC 3339 time with an offset, such as 2026-11-24T09:30:00Z");
             return None;
         };
@@ -232,6 +233,37 @@ impl<'a> Fields<'a> {
         }
         tags
     }
+}
+
+/// The shape of RFC 3339. The library also takes zone names, a space before the time, and offsets of days.
+fn is_rfc3339(text: &str) -> bool {
+    let (bytes, digit) = (text.as_bytes(), |b: &u8| b.is_ascii_digit());
+    let Some((head, rest)) = bytes.split_at_checked(19) else { return false };
+    let shape = b"dddd-dd-ddTdd:dd:dd";
+    let head = head.iter().zip(shape).all(|(b, s)| match s {
+        b'd' => digit(b),
+        b'T' => b.eq_ignore_ascii_case(s),
+        _ => b == s,
+    });
+    let rest = match rest.split_first() {
+        Some((b'.', fraction)) => {
+            let digits = fraction.iter().take_while(|b| digit(b)).count();
+            if digits == 0 {
+                return false;
+            }
+            &fraction[digits..]
+        }
+        _ => rest,
+    };
+    let offset = match rest {
+        [b'Z' | b'z'] => true,
+        [b'+' | b'-', a, b, b':', c, d] => {
+            let number = |a: &u8, b: &u8| (a.wrapping_sub(b'0')) * 10 + b.wrapping_sub(b'0');
+            [a, b, c, d].into_iter().all(digit) && number(a, b) < 24 && number(c, d) < 60
+        }
+        _ => false,
+    };
+    head && offset
 }
 
 /// Server time as events get it: to the millisecond.

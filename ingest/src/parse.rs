@@ -145,6 +145,13 @@ pub(crate) fn submission(
         }
         (Form::Json, Value::Object(object)) => match object.get("events") {
             Some(Value::Array(events)) => {
+                let beside = ["agent_id", "usage", "id"].into_iter().find(|name| object.contains_key(*name));
+                if let Some(name) = beside {
+                    let reason =
+                        "stands beside `events`, where it belongs to none of them; state it in each event";
+                    return Err(invalid(vec![Fault::of_request(name, reason)]));
+                }
+                reading.ignored += object.len() - 1;
                 several(events, &mut reading, |value, index| native(value, index, &defaults, None))?;
             }
             Some(other) => {
@@ -187,7 +194,9 @@ fn event(
     defaults: &Defaults,
     envelope: Option<&Envelope>,
 ) -> Result<(Vec<Draft>, usize), Vec<Fault>> {
-    match extract::recognise(value, defaults.hints()) {
+    // No provider names our agents: who does wrote an event of their own, and is to hear what is wrong with it.
+    let own = value.get("agent_id").is_some();
+    match extract::recognise(value, defaults.hints()).filter(|_| !own) {
         Some(family) => response(family, value, index, defaults, envelope).map(|drafts| (drafts, 0)),
         None => native(value, index, defaults, envelope),
     }

@@ -110,9 +110,22 @@ impl FromStr for Usd {
     type Err = MoneyError;
 
     fn from_str(text: &str) -> Result<Self, MoneyError> {
-        let value = Decimal::from_str_exact(text).map_err(|_| MoneyError::NotANumber(cut(text)))?;
+        let value = decimal(text)?;
         Self::new(value)
     }
+}
+
+/// Digits, with at most one point between them. The library takes `1_000`, `.5` and `+5` as well, which another
+/// reader of the same file may read otherwise.
+fn decimal(text: &str) -> Result<Decimal, MoneyError> {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let plain = match unsigned.split_once('.') {
+        Some((whole, fraction)) => digits(whole) && digits(fraction),
+        None => digits(unsigned),
+    };
+    let value = plain.then(|| Decimal::from_str_exact(text).ok()).flatten();
+    value.ok_or_else(|| MoneyError::NotANumber(cut(text)))
 }
 
 impl fmt::Display for Usd {
@@ -172,7 +185,7 @@ impl FromStr for UnitPrice {
     type Err = MoneyError;
 
     fn from_str(text: &str) -> Result<Self, MoneyError> {
-        let value = Decimal::from_str_exact(text).map_err(|_| MoneyError::NotANumber(cut(text)))?;
+        let value = decimal(text)?;
         Self::new(value)
     }
 }

@@ -54,6 +54,8 @@ impl Player<'_> {
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(30)))
             .max_redirects(0)
+            // The server is this process.
+            .proxy(None)
             .build()
             .into();
         let began = Instant::now();

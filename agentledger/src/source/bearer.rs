@@ -57,7 +57,7 @@ impl Bearer {
 
 /// Off this machine, plain HTTP shows the token to everybody on the way.
 pub(super) fn warn_of_plaintext(base: &str) {
-    let authority = base.strip_prefix("http://").unwrap_or(base);
+    let Some(authority) = base.strip_prefix("http://") else { return };
     let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
     let loopback = host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback());
     if !loopback && !host.eq_ignore_ascii_case("localhost") && host != "[::1]" {

@@ -66,7 +66,7 @@ pub(super) enum Wish {
 impl View {
     pub(super) fn new(place: &str, by: WatchBy, interval: u32) -> Self {
         Self {
-            place: clean(place),
+            place: visible(place),
             by,
             interval,
             look: None,
@@ -84,7 +84,7 @@ impl View {
             return;
         }
         match seen {
-            Err(error) => self.trouble = Some(clean(&error)),
+            Err(error) => self.trouble = Some(visible(&error)),
             Ok(look) => {
                 let since = self.seen_at.map(|before| at.saturating_duration_since(before));
                 self.rates = HashMap::new();
@@ -130,7 +130,7 @@ impl View {
         let total = &look.spend.total;
         let row = |line: &SpendLine| {
             let rate = self.rates.get(line.name());
-            Spender { name: clean(line.name()), ..figures(line, rate, total) }
+            Spender { name: visible(line.name()), ..figures(line, rate, total) }
         };
         look.spend.rows.iter().map(row).collect()
     }
@@ -167,13 +167,13 @@ impl View {
         match self.look.as_ref().map(|look| &look.health) {
             None => ("asking".to_owned(), false),
             Some(None) => ("no server: this is what is committed in the directory".to_owned(), false),
-            Some(Some(health)) => (clean(&health.line()), health.status != "ok"),
+            Some(Some(health)) => (visible(&health.line()), health.status != "ok"),
         }
     }
 
     /// The alerts in short, the newest first.
     pub(super) fn alerts(&self) -> Vec<String> {
-        self.look.iter().flat_map(|look| &look.alerts).map(|alert| clean(&short(alert))).collect()
+        self.look.iter().flat_map(|look| &look.alerts).map(|alert| visible(&short(alert))).collect()
     }
 }
 
@@ -243,10 +243,4 @@ fn short(alert: &Alert) -> String {
     let (budget, scope, zone) = (&alert.budget, &alert.scope, alert.timezone.name());
     let zone = if zone == "UTC" { String::new() } else { format!(" ({zone})") };
     format!("{at}  {budget}: {what}, {spent} by {scope}{zone}")
-}
-
-/// Without what would move a terminal's cursor, or turn the text around.
-pub(super) fn clean(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-    visible(text).replace(turns, "\u{fffd}")
 }

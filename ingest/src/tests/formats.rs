@@ -83,7 +83,8 @@ async fn the_three_modes_of_a_cloud_event_are_one_event() {
 #[tokio::test]
 async fn who_the_agent_is_goes_from_the_named_to_the_source() {
     for (headers, more, agent, tagged) in [
-        (vec![("x-agent-id", "header")], json!({}), "header", true),
+        (vec![("x-agent-id", "header")], json!({"subject": null}), "header", true),
+        (vec![("x-agent-id", "researcher-7")], json!({}), "researcher-7", true),
         (vec![], json!({"data": {"agent_id": "named", "usage": {"input": 1}}}), "named", true),
         (vec![], json!({}), "researcher-7", true),
         (vec![], json!({"subject": null}), "/runners/7", false),
@@ -154,6 +155,7 @@ async fn a_bad_envelope_is_named_by_index_and_attribute() {
         (json!({"source": "s".repeat(257)}), "source"),
         (json!({"type": null}), "type"),
         (json!({"subject": long}), "subject"),
+        (json!({"specversion": 1.0}), "specversion"),
         (json!({"subject": null, "source": "two words"}), "source"),
         (json!({"time": "yesterday"}), "time"),
         (json!({"time": "2026-11-24T10:00:00Z"}), "time"),
