@@ -5,6 +5,7 @@ use std::sync::Arc;
 use alerter::admin::Admin;
 use auth::{Access, Revocations};
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use edge::limits::Limit;
 use local::ledger::SqliteLedger;
 use query::Query;
 use shared::clock::Clock;
@@ -24,6 +25,11 @@ impl<C: Clock + Clone> Handlers<C> {
             admin: Admin::new(Arc::clone(ledger), clock.clone(), access.clone()),
             revocations: Revocations::new(Arc::clone(ledger), clock, access.clone()),
         }
+    }
+
+    /// With limits that this host has beside the common ones, for `GET /v1/limits`.
+    pub(crate) fn with_host_limits(self, limits: Vec<Limit>) -> Self {
+        Self { query: self.query.with_host_limits(limits), ..self }
     }
 
     /// Answers a request.

@@ -20,7 +20,7 @@ use prometheus_client::encoding::prometheus_text;
 use prometheus_client::registry::Registry;
 use shared::clock::Clock;
 
-use crate::serve::Traffic;
+use crate::serve::{Admission, Traffic};
 
 /// The text format of Prometheus, which every scraper reads.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -34,6 +34,7 @@ pub(crate) struct Metrics {
 struct Sources<C> {
     gauges: Box<dyn Fn() -> Gauges + Send + Sync>,
     traffic: Arc<Traffic>,
+    submissions: Admission,
     clock: C,
     started: Timestamp,
 }
@@ -45,15 +46,16 @@ impl<C> fmt::Debug for Sources<C> {
 }
 
 impl Metrics {
-    /// Of a pipeline and of what is asked of it.
+    /// Of a pipeline, of what is asked of it, and of the limit of submissions.
     pub(crate) fn new<C: Clock + 'static>(
         gauges: impl Fn() -> Gauges + Send + Sync + 'static,
         traffic: Arc<Traffic>,
+        submissions: Admission,
         clock: C,
     ) -> Self {
         let started = clock.now();
         let mut registry = Registry::default();
-        let sources = Sources { gauges: Box::new(gauges), traffic, clock, started };
+        let sources = Sources { gauges: Box::new(gauges), traffic, submissions, clock, started };
         registry.register_collector(Box::new(sources));
         Self { registry }
     }

@@ -8,7 +8,9 @@ mod connection;
 mod convert;
 mod credentials;
 mod guard;
+mod pressure;
 mod route;
+mod service;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -22,14 +24,14 @@ use std::time::Duration;
 
 use auth::Access;
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
-use axum::Router;
-use axum::extract::Request;
+use edge::limits::Limit;
 use edge::{Code, Problem};
 use tokio::net::TcpListener;
 
 pub(crate) use admission::{Admission, IN_FLIGHT};
-use admission::{Bodies, Place};
-use connection::{Activity, Gate};
+use admission::{BLOCKING, Place};
+use connection::{Gate, PATIENCE};
+use service::Services;
 
 pub(crate) use traffic::Traffic;
 
@@ -100,7 +102,6 @@ impl Handler {
 }
 
 /// Who answers what.
-#[derive(Clone)]
 pub(crate) struct Routes {
     /// `POST /v1/usage`.
     pub(crate) ingest: Handler,
@@ -120,6 +121,43 @@ pub(crate) struct Routes {
     pub(crate) metrics: Handler,
     /// Counts what is asked and answered.
     pub(crate) traffic: Arc<Traffic>,
+}
+
+/// What this server limits beside what all hosts do, for `GET /v1/limits`.
+pub(crate) fn limits(in_flight: u32) -> Vec<Limit> {
+    let wide = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    let limit = |name, value, unit, about, code| Limit { name, value, unit, about, code };
+    let (overloaded, connections) = (Some(Code::Overloaded), Some(Code::TooManyConnections));
+    vec![
+        limit(
+            "connections",
+            wide(MAX_CONNECTIONS),
+            "connections",
+            "connections to this server at a time",
+            connections,
+        ),
+        limit(
+            "request_seconds",
+            PATIENCE.as_secs(),
+            "seconds",
+            "how long a request to this server may take to arrive",
+            None,
+        ),
+        limit(
+            "in_flight",
+            u64::from(in_flight),
+            "submissions",
+            "submissions that this server works on at a time",
+            overloaded,
+        ),
+        limit(
+            "reports_at_a_time",
+            wide(BLOCKING),
+            "reports",
+            "reports that this server works on at a time",
+            overloaded,
+        ),
+    ]
 }
 
 /// Resolves `--listen`, which must stay on this machine unless callers are `authenticated`.
@@ -145,11 +183,6 @@ pub(crate) async fn serve(
     routes: Routes,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let bodies = Bodies::new();
-    let app = Router::new().fallback(move |request: Request| {
-        let (routes, bodies) = (routes.clone(), bodies.clone());
-        async move { route::answer(&routes, &bodies, request).await }
-    });
     let (stopped, mut stopping) = tokio::sync::watch::channel(false);
     let signal = async move {
         shutdown.await;
@@ -157,8 +190,7 @@ pub(crate) async fn serve(
         let _ = stopped.send(true);
     };
     let gate = Gate::new(listener, MAX_CONNECTIONS);
-    let service = app.into_make_service_with_connect_info::<Activity>();
-    let server = axum::serve(gate, service).with_graceful_shutdown(signal);
+    let server = axum::serve(gate, Services::new(routes)).with_graceful_shutdown(signal);
     let deadline = async {
         // An error means that the server is gone, and its own branch ends.
         if stopping.wait_for(|stop| *stop).await.is_err() {

@@ -24,7 +24,7 @@ use crate::cli::UpArgs;
 use crate::config::Config;
 use crate::handlers::Handlers;
 use crate::metrics::Metrics;
-use crate::serve::{Admission, DRAIN, Handler, Routes, Traffic, listen_address, serve};
+use crate::serve::{Admission, DRAIN, Handler, Routes, Traffic, limits, listen_address, serve};
 use crate::source::Misuse;
 
 /// Runs until a signal.
@@ -114,12 +114,14 @@ pub(crate) fn routes<C: Clock + Clone + 'static>(
     hosts: Arc<[String]>,
 ) -> Routes {
     let (ingest, refused) = (Arc::clone(pipeline.ingest()), Arc::clone(pipeline.ingest()));
-    let query = Arc::new(Handlers::new(pipeline.ledger(), clock, &access));
+    let query = Handlers::new(pipeline.ledger(), clock, &access).with_host_limits(limits(config.in_flight));
+    let query = Arc::new(query);
     let admin = Arc::clone(&query);
     let status = pipeline.status();
     let traffic = Arc::<Traffic>::default();
-    let metrics = Arc::new(Metrics::new(pipeline.gauges(), Arc::clone(&traffic), SystemClock));
     let admission = Admission::of_submissions(config.in_flight);
+    let metrics = Metrics::new(pipeline.gauges(), Arc::clone(&traffic), admission.clone(), SystemClock);
+    let metrics = Arc::new(metrics);
     let turned_away = admission.clone();
     Routes {
         ingest: Handler::new(move |request| {

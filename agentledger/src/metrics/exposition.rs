@@ -122,6 +122,8 @@ impl<C> Sources<C> {
     }
 
     fn http(&self, to: &mut Writer<'_>) -> Written {
+        let help = "Submissions turned away since too many were worked on";
+        to.counter("agentledger_submissions_turned_away", help, &self.submissions.refused())?;
         let routes = self.traffic.routes();
         let help = "Requests not answered yet";
         to.gauge("agentledger_http_requests_in_flight", help, &self.traffic.in_flight())?;

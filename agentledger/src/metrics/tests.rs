@@ -158,7 +158,9 @@ fn exposition(counters: &Counters) -> Read {
     let traffic = Arc::new(Traffic::default());
     traffic.count_for_test("/v1/spend", 400, "bad_parameter");
     traffic.count_for_test("/v1/usage", 200, "");
-    Read::new(&Metrics::new(gauges, traffic, SystemClock).text().unwrap())
+    let submissions = Admission::of_submissions(1);
+    submissions.refuse_for_test();
+    Read::new(&Metrics::new(gauges, traffic, submissions, SystemClock).text().unwrap())
 }
 
 async fn publish(counters: &Counters, agents: Vec<AgentDelta>) {
@@ -190,6 +192,7 @@ async fn the_exposition_holds_what_was_counted() {
         ("agentledger_conflicts_total", &[], "2"),
         ("agentledger_quarantined_total", &[], "3"),
         ("agentledger_submissions_rejected_total", &[], "5"),
+        ("agentledger_submissions_turned_away_total", &[], "1"),
         ("agentledger_stream_lag_records", &[("shard", "shardId-0")], "2"),
         ("agentledger_alerts_decided_total", &[("kind", "threshold")], "1"),
         ("agentledger_alerts_decided_total", &[("kind", "recovered")], "0"),

@@ -5,12 +5,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use aws_lambda_events::encodings::Body;
+use axum::response::Response;
 use edge::limits::MAX_BODY_BYTES;
 use edge::{Code, Problem};
 use http::{HeaderMap, header};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::pressure::Pressure;
+use super::traffic::ProblemCode;
 
 /// Submissions in flight unless configured. They wait for the disk together and share its syncs, so more of
 /// them are more throughput up to a point, and beyond it nothing but latency.
@@ -18,7 +23,7 @@ pub(crate) const IN_FLIGHT: u32 = 32;
 /// As many more may wait, so that a burst is no overload; but no longer than an overload may add to an answer.
 const PATIENCE: Duration = Duration::from_millis(20);
 /// Reports, and apart from them changes, at a time: each has a thread and a database connection.
-const BLOCKING: usize = 16;
+pub(super) const BLOCKING: usize = 16;
 /// How many more of them may wait, and for how long.
 const BLOCKING_QUEUE: usize = 48;
 const BLOCKING_PATIENCE: Duration = Duration::from_secs(5);
@@ -40,7 +45,9 @@ struct State {
     room: Arc<Semaphore>,
     queue: Semaphore,
     patience: Duration,
+    pressure: Pressure,
     refused: AtomicU64,
+    refusal: Prepared,
 }
 
 /// A place, for as long as it is kept.
@@ -51,7 +58,9 @@ impl Admission {
     /// So many at a time, and so many more that wait for so long at most.
     pub(crate) fn with_queue(what: &'static str, places: usize, queue: usize, patience: Duration) -> Self {
         let (room, queue) = (Arc::new(Semaphore::new(places)), Semaphore::new(queue));
-        Self(Arc::new(State { what, places, room, queue, patience, refused: AtomicU64::new(0) }))
+        let (pressure, refused) = (Pressure::new(), AtomicU64::new(0));
+        let refusal = Prepared::new(&overloaded(&format!("{places} {what} are being worked on already")));
+        Self(Arc::new(State { what, places, room, queue, patience, pressure, refused, refusal }))
     }
 
     /// The limit of submissions.
@@ -66,14 +75,18 @@ impl Admission {
     }
 
     /// Refuses if a request that came now would be refused: to be asked before its body is read.
-    pub(super) fn check(&self) -> Result<(), Problem> {
-        let State { room, queue, .. } = &*self.0;
-        let full = room.available_permits() == 0 && queue.available_permits() == 0;
+    ///
+    /// While many are refused anyway nobody waits: the places are never empty for long, and whoever waited
+    /// for one would only be late.
+    pub(super) fn check(&self) -> Result<(), TurnedAway> {
+        let State { room, queue, pressure, .. } = &*self.0;
+        let high = pressure.ask(Instant::now());
+        let full = room.available_permits() == 0 && (high || queue.available_permits() == 0);
         if full { Err(self.refuse()) } else { Ok(()) }
     }
 
     /// Takes a place, perhaps after a wait.
-    pub(super) async fn enter(&self) -> Result<Place, Problem> {
+    pub(super) async fn enter(&self) -> Result<Place, TurnedAway> {
         let State { room, queue, patience, .. } = &*self.0;
         if let Ok(place) = Arc::clone(room).try_acquire_owned() {
             return Ok(Place(place));
@@ -84,13 +97,19 @@ impl Admission {
         place.ok().and_then(Result::ok).map(Place).ok_or_else(|| self.refuse())
     }
 
+    #[cfg(test)]
+    pub(crate) fn refuse_for_test(&self) {
+        drop(self.refuse());
+    }
+
     /// How many were refused so far.
     pub(crate) fn refused(&self) -> u64 {
         self.0.refused.load(Ordering::Relaxed)
     }
 
-    fn refuse(&self) -> Problem {
-        let State { what, places, refused, .. } = &*self.0;
+    fn refuse(&self) -> TurnedAway {
+        let State { what, places, pressure, refused, .. } = &*self.0;
+        pressure.refuse();
         let before = refused.fetch_add(1, Ordering::Relaxed);
         // The first of an overload has to be seen; a line for each would be a load of its own.
         if (before + 1).is_power_of_two() {
@@ -100,7 +119,49 @@ impl Admission {
                 "{what} are turned away: too many at a time"
             );
         }
-        overloaded(&format!("{places} {what} are being worked on already"))
+        TurnedAway(Arc::clone(&self.0))
+    }
+}
+
+/// Somebody for whom there was no place.
+#[derive(Debug)]
+pub(super) struct TurnedAway(Arc<State>);
+
+impl TurnedAway {
+    /// The answer, under the request's id.
+    pub(super) fn response(&self, request_id: &str) -> Response {
+        self.0.refusal.response(request_id)
+    }
+}
+
+/// The answer to whoever is turned away, written once but for the id: an overload is mostly of these.
+#[derive(Debug)]
+struct Prepared {
+    headers: HeaderMap,
+    before: String,
+    after: String,
+}
+
+impl Prepared {
+    fn new(problem: &Problem) -> Self {
+        // A place for the id, which no other text of the answer has.
+        const MARK: &str = "00000000-0000-0000-0000-000000000000";
+        let answer = problem.response(Some(MARK));
+        let body = match &answer.body {
+            Some(Body::Text(text)) => text.as_str(),
+            _ => "",
+        };
+        let (before, after) = body.split_once(MARK).unwrap_or((body, ""));
+        Self { headers: answer.headers, before: before.to_owned(), after: after.to_owned() }
+    }
+
+    fn response(&self, request_id: &str) -> Response {
+        let Self { headers, before, after } = self;
+        let mut response = Response::new([before, request_id, after].concat().into());
+        *response.status_mut() = Code::Overloaded.status();
+        response.headers_mut().clone_from(headers);
+        response.extensions_mut().insert(ProblemCode(Code::Overloaded.name().into()));
+        response
     }
 }
 

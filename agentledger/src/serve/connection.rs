@@ -12,8 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
+use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -125,12 +124,6 @@ impl Drop for Working {
     }
 }
 
-impl Connected<IncomingStream<'_, Gate>> for Activity {
-    fn connect_info(stream: IncomingStream<'_, Gate>) -> Self {
-        stream.io().activity.clone()
-    }
-}
-
 /// A connection that gives up on a peer that keeps it waiting.
 pub(super) struct Connection {
     stream: TcpStream,
@@ -149,6 +142,11 @@ impl Connection {
         let reading = Box::pin(tokio::time::sleep(PATIENCE));
         let activity = Activity::default();
         Self { stream, activity, answered: 0, idle: true, reading, writing: None, _place: place }
+    }
+
+    /// For the service that answers on it.
+    pub(super) fn activity(&self) -> Activity {
+        self.activity.clone()
     }
 
     fn out_of_patience(&mut self, context: &mut Context<'_>) -> Poll<()> {

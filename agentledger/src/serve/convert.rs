@@ -97,7 +97,7 @@ fn problem_code(event: &ApiGatewayV2httpResponse) -> Option<ProblemCode> {
     }
     match &event.body {
         Some(EventBody::Text(text)) if event.status_code >= 400 => {
-            serde_json::from_str::<Coded>(text).ok().map(|problem| ProblemCode(problem.code))
+            serde_json::from_str::<Coded>(text).ok().map(|problem| ProblemCode(problem.code.into()))
         }
         _ => None,
     }

@@ -2,27 +2,33 @@
 //!
 //! In the order of what it costs: what is refused is refused as early, and as cheaply, as can be.
 
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::Request;
 use axum::response::Response;
 use edge::{Code, Problem};
 use http::{HeaderValue, Method, header};
 
-use super::admission::{Bodies, SMALL_BODY, announced};
+use super::admission::{Bodies, SMALL_BODY, TurnedAway, announced};
 use super::connection::Activity;
 use super::credentials::{self, Visitor};
 use super::{Handler, Routes, convert, guard};
 
 /// Answers a request, under an id that the log repeats.
-pub(super) async fn answer(routes: &Routes, bodies: &Bodies, request: Request) -> Response {
-    let id = uuid::Uuid::now_v7().to_string();
+pub(super) async fn answer(
+    routes: &Routes,
+    bodies: &Bodies,
+    activity: &Activity,
+    request: Request,
+) -> Response {
+    let mut buffer = uuid::Uuid::encode_buffer();
+    let id: &str = uuid::Uuid::now_v7().as_hyphenated().encode_lower(&mut buffer);
     let flight = routes.traffic.begin(request.uri().path());
     let is_last = guard::is_last(request.headers());
-    let mut response = route(routes, bodies, request, &id).await;
+    let mut response = route(routes, bodies, activity, request, id).await;
     flight.answered(&response);
     if is_last {
         response = closing(response);
     }
-    if let Ok(id) = HeaderValue::from_str(&id) {
+    if let Ok(id) = HeaderValue::from_str(id) {
         response.headers_mut().insert("x-request-id", id);
     }
     response
@@ -59,14 +65,26 @@ fn find<'a>(routes: &'a Routes, visitor: &Visitor, method: &Method, path: &str) 
     }
 }
 
-async fn route(routes: &Routes, bodies: &Bodies, request: Request, id: &str) -> Response {
-    let activity = request.extensions().get::<ConnectInfo<Activity>>().map(|info| info.0.clone());
+async fn route(
+    routes: &Routes,
+    bodies: &Bodies,
+    activity: &Activity,
+    request: Request,
+    id: &str,
+) -> Response {
     let is_submission = request.uri().path() == "/v1/usage";
-    let refuse = |problem: Problem| {
+    let count = || {
         if is_submission {
             (routes.refused)();
         }
+    };
+    let refuse = |problem: Problem| {
+        count();
         convert::response(problem.response(Some(id)))
+    };
+    let refuse_at_once = |turned: TurnedAway| {
+        count();
+        turned.response(id)
     };
     if let Err(reason) = guard::check(request.headers(), request.uri(), &routes.access, &routes.hosts) {
         return refuse(Problem::new(Code::ForeignRequest, reason));
@@ -83,11 +101,12 @@ async fn route(routes: &Routes, bodies: &Bodies, request: Request, id: &str) -> 
     let found = find(routes, &visitor, &head.method, head.uri.path());
     let request = Request::from_parts(head, body);
     // Before the body: what is turned away should cost as little as it can.
-    let admitted = match &found {
-        Found::Handler(handler) => handler.admission.check(),
-        _ => Ok(()),
-    };
-    let _room = match admitted.and_then(|()| bodies.reserve(request.headers())) {
+    if let Found::Handler(handler) = &found
+        && let Err(turned) = handler.admission.check()
+    {
+        return turn_away(request, refuse_at_once(turned)).await;
+    }
+    let _room = match bodies.reserve(request.headers()) {
         Ok(room) => room,
         Err(problem) => return turn_away(request, refuse(problem)).await,
     };
@@ -96,13 +115,13 @@ async fn route(routes: &Routes, bodies: &Bodies, request: Request, id: &str) -> 
         // The rest of the body was not read, so the connection cannot carry another request.
         Err(problem) => return closing(refuse(problem)),
     };
-    let _working = activity.as_ref().map(Activity::begin);
+    let _working = activity.begin();
     match found {
         Found::Health => convert::response(edge::json((routes.health)(visitor.sees_everything()))),
         // The place is taken when the body is there: a slow sender would hold it for as long as it likes.
         Found::Handler(handler) => match handler.admission.enter().await {
             Ok(place) => convert::response((handler.answer)(request, place).await),
-            Err(problem) => refuse(problem),
+            Err(turned) => refuse_at_once(turned),
         },
         Found::Nobody(problem) => refuse(problem),
     }

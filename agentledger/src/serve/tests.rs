@@ -222,6 +222,17 @@ fn connections_beyond_the_cap_are_told_to_come_back() {
 }
 
 #[test]
+fn the_page_lists_the_limits_of_this_server() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/limits.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    for edge::limits::Limit { name, value, unit, about, code } in super::limits(super::IN_FLIGHT) {
+        let code = code.map_or_else(String::new, |code| format!("[`{code}`](errors/{code}.md)"));
+        let row = format!("| `{name}` | {value} {unit} | {about} | {code} |").replace("  ", " ");
+        assert!(page.contains(&row), "docs/limits.md lacks: {row}");
+    }
+}
+
+#[test]
 fn only_this_machine_can_be_listened_on() {
     assert!(listen_address("127.0.0.1:0", false).is_ok());
     assert!(listen_address("[::1]:8080", false).is_ok());

@@ -1,5 +1,6 @@
 //! What is asked and answered, counted by route: for metrics.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,7 +44,7 @@ const MAX_CODES: usize = 64;
 
 /// The code of the problem that an answer holds.
 #[derive(Clone, Debug)]
-pub(crate) struct ProblemCode(pub(crate) String);
+pub(crate) struct ProblemCode(pub(crate) Cow<'static, str>);
 
 /// Requests since the start of the process.
 #[derive(Debug)]
@@ -90,7 +91,7 @@ impl Traffic {
         let mut response = Response::new(axum::body::Body::empty());
         *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
         if !code.is_empty() {
-            response.extensions_mut().insert(ProblemCode(code.to_owned()));
+            response.extensions_mut().insert(ProblemCode(code.to_owned().into()));
         }
         self.begin(path).answered(&response);
     }
@@ -135,8 +136,11 @@ impl Flight {
         counted.durations.observe(self.began.elapsed());
         if let Some(ProblemCode(code)) = response.extensions().get() {
             let mut problems = self.traffic.problems.lock().unwrap_or_else(PoisonError::into_inner);
-            let room = problems.contains_key(code) || problems.len() < MAX_CODES;
-            let code = if room { code } else { OTHER };
+            if let Some(count) = problems.get_mut(&**code) {
+                *count += 1;
+                return;
+            }
+            let code = if problems.len() < MAX_CODES { code } else { OTHER };
             *problems.entry(code.to_owned()).or_default() += 1;
         }
     }
@@ -180,7 +184,7 @@ mod tests {
         let traffic = Arc::new(Traffic::default());
         for n in 0..100 {
             let mut response = Response::new(axum::body::Body::empty());
-            response.extensions_mut().insert(ProblemCode(format!("code_{n}")));
+            response.extensions_mut().insert(ProblemCode(format!("code_{n}").into()));
             let flight = traffic.begin("/v1/usage");
             assert_eq!(traffic.in_flight(), 1);
             flight.answered(&response);

@@ -433,6 +433,10 @@ fn limits_and_error_pages_are_served() {
     let body =
         limits["limits"].as_array().unwrap().iter().find(|limit| limit["name"] == "body_bytes").unwrap();
     assert_eq!((status, &body["value"], &body["code"]), (200, &json!(1 << 20), &json!("body_too_large")));
+    for name in ["connections", "request_seconds", "in_flight", "reports_at_a_time"] {
+        let of_this_server = limits["limits"].as_array().unwrap().iter().any(|limit| limit["name"] == name);
+        assert!(of_this_server, "{name}");
+    }
     let (_, problem) = up.ask("POST", "/v1/usage", "", "");
     let help = problem["help"].as_str().unwrap();
     let request = format!("GET {help} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");

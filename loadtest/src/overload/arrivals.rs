@@ -9,6 +9,10 @@ use fastrand::Rng;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+/// The shortest sleep. At high rates a timer for each arrival would take a good part of a core from the server;
+/// so some go out together, up to this late, and their latency counts from when they were due.
+const STEP: Duration = Duration::from_micros(300);
+
 /// A source of arrivals, for any number of connections.
 pub(super) enum Arrivals {
     /// The next one that is due goes to whoever is free.
@@ -31,9 +35,8 @@ impl Arrivals {
                 at += Duration::from_nanos(rng.u64(..=2 * mean));
                 let arrival = begin + at;
                 let wait = arrival.saturating_duration_since(Instant::now());
-                // What is due within the timer's slack goes out with what is due now.
-                if wait > Duration::from_micros(60) {
-                    std::thread::sleep(wait);
+                if !wait.is_zero() {
+                    std::thread::sleep(wait.max(STEP));
                 }
                 if due.send(arrival).is_err() {
                     return;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::*;
-use crate::serve::admission::{Admission, Bodies, SMALL_BODY};
+use crate::serve::admission::{Admission, Bodies, SMALL_BODY, TurnedAway};
 
 /// A handler whose work lasts until the test says otherwise.
 struct Slow {
@@ -146,13 +146,50 @@ fn who_goes_away_leaves_the_place_to_the_work() {
 }
 
 #[tokio::test]
+async fn the_prepared_answer_is_that_of_any_other_problem() {
+    let none = Admission::with_queue("submissions", 0, 0, Duration::ZERO);
+    let answer = none.check().unwrap_err().response("id-1");
+    let detail = "0 submissions are being worked on already; nothing of this request was accepted, send it again \
+                  after `retry-after`";
+    let expected = edge::Problem::new(edge::Code::Overloaded, detail).response(Some("id-1"));
+    assert_eq!(i64::from(answer.status().as_u16()), expected.status_code);
+    let (head, body) = answer.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let Some(Body::Text(text)) = expected.body else { panic!("a problem has a body") };
+    assert_eq!(body, text.as_bytes());
+    for (name, value) in expected.headers.iter().filter(|(name, _)| *name != "x-request-id") {
+        assert_eq!(head.headers.get(name), Some(value), "{name}");
+    }
+}
+
+#[test]
+fn nobody_waits_while_many_are_refused() {
+    let admission = Admission::with_queue("submissions", 0, 1, Duration::from_secs(3600));
+    let waits = |admission: &Admission| admission.check().is_ok();
+    assert!(waits(&admission), "there is room to wait");
+    let until = std::time::Instant::now() + Duration::from_secs(60);
+    // A load that stays, most of which is refused.
+    while waits(&admission) {
+        admission.refuse_for_test();
+        assert!(std::time::Instant::now() < until, "it never noticed");
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    std::thread::sleep(Duration::from_millis(250));
+    assert!(waits(&admission), "it is over");
+}
+
+fn code(turned: &TurnedAway) -> u16 {
+    turned.response("r").status().as_u16()
+}
+
+#[tokio::test]
 async fn a_queue_has_an_end_and_so_has_patience() {
     let patient = Admission::with_queue("questions", 1, 1, Duration::from_secs(3600));
     let place = patient.enter().await.unwrap();
     let mut waiting = Box::pin(patient.enter());
     assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(waiting.as_mut().poll(cx).is_pending())).await);
-    assert_eq!(patient.check().unwrap_err().code, edge::Code::Overloaded);
-    assert_eq!(patient.enter().await.unwrap_err().code, edge::Code::Overloaded);
+    assert_eq!(code(&patient.check().unwrap_err()), 503);
+    assert_eq!(code(&patient.enter().await.unwrap_err()), 503);
     drop(place);
     let place = waiting.await.unwrap();
     patient.check().unwrap();
@@ -161,7 +198,7 @@ async fn a_queue_has_an_end_and_so_has_patience() {
 
     let hasty = Admission::with_queue("questions", 1, 1, Duration::ZERO);
     let _place = hasty.enter().await.unwrap();
-    assert_eq!(hasty.enter().await.unwrap_err().code, edge::Code::Overloaded);
+    assert_eq!(code(&hasty.enter().await.unwrap_err()), 503);
 }
 
 #[test]
