@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -58,6 +58,7 @@ impl Seen {
 
     fn note(&mut self, event: Event, arrival: Instant, sent: Instant, reply: Reply) {
         let latency = micros(arrival.elapsed());
+        self.unsent.saturating_record(micros(sent.saturating_duration_since(arrival)));
         let word = match reply {
             Reply::Accepted => {
                 self.accepted.saturating_record(latency);
@@ -76,21 +77,6 @@ impl Seen {
             }
         };
         *self.replies.entry(word).or_default() += 1;
-    }
-
-    fn merge(&mut self, other: Self) -> anyhow::Result<()> {
-        self.accepted.add(&other.accepted)?;
-        self.served.add(&other.served)?;
-        self.refused.add(&other.refused)?;
-        self.unsent.add(&other.unsent)?;
-        for (word, count) in other.replies {
-            *self.replies.entry(word).or_default() += count;
-        }
-        self.unhinted += other.unhinted;
-        self.opened += other.opened;
-        self.tally.merge(&other.tally);
-        self.unknown.extend(other.unknown);
-        Ok(())
     }
 
     /// Receipts a second.
@@ -138,29 +124,35 @@ pub(super) async fn play(
     // They are open once the server has accepted them, too.
     tokio::time::sleep(Duration::from_millis(200)).await;
     let mut workers = JoinSet::new();
+    // One for all, and made before anything arrives: 256 times four histograms are 200 MB to touch, which
+    // delayed the first thousands of arrivals.
+    let seen = Arc::new(Mutex::new(Seen::new()?));
     let begun = Instant::now();
     let arrivals = Arc::new(arrivals()?);
     for mut exchange in exchanges {
-        let (next, arrivals) = (Arc::clone(next), Arc::clone(&arrivals));
+        let (next, arrivals, seen) = (Arc::clone(next), Arc::clone(&arrivals), Arc::clone(&seen));
         workers.spawn(async move {
-            let mut seen = Seen::new()?;
             while let Some(arrival) = arrivals.next().await {
                 let event = Event(next.fetch_add(1, Ordering::Relaxed));
                 let sent = Instant::now();
-                seen.unsent.saturating_record(micros(sent.saturating_duration_since(arrival)));
                 let reply = exchange.send(event).await;
-                seen.note(event, arrival, sent, reply);
+                lock(&seen).note(event, arrival, sent, reply);
             }
-            seen.opened = exchange.opened;
-            anyhow::Ok(seen)
+            lock(&seen).opened += exchange.opened;
         });
     }
-    let mut all = Seen::new()?;
-    while let Some(seen) = workers.join_next().await {
-        all.merge(seen??)?;
+    while let Some(ended) = workers.join_next().await {
+        ended?;
     }
+    let mut all = Seen::new()?;
+    std::mem::swap(&mut all, &mut *lock(&seen));
     all.took = begun.elapsed();
     Ok(all)
+}
+
+fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    // A worker that panicked ends the phase with its error.
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Sends what has no answer yet until it has one.
