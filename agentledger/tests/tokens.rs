@@ -169,9 +169,19 @@ fn refused_administration_is_audited_also_without_credentials() {
     let up = Up::start(&site);
     assert_eq!(up.ask("DELETE", "/v1/admin/budgets/b", &[], "").status, 401);
     assert_eq!(up.with("x", "PUT", "/v1/admin/revocations/y", &[], "").status, 401);
+    let foreign = ["origin: http://evil.example".to_owned()];
+    assert_eq!(up.ask("PUT", "/v1/admin/budgets/c", &foreign, "").status, 403);
+    let large = " ".repeat((1 << 20) + 1);
+    let admin = site.mint("mint", &["--role", "admin"]);
+    assert_eq!(up.with(&admin, "PUT", "/v1/admin/budgets/d", &[], &large).status, 413);
     drop(up.terminate());
     let log = std::fs::read_to_string(site.path("log")).unwrap();
-    for (object, outcome) in [("budget b", "unauthorized"), ("revocation y", "invalid_token")] {
+    let by_admin = log.lines().find(|line| line.contains("agentledger::audit") && line.contains("budget d"));
+    let by_admin = by_admin.expect("a refusal before the handler is audited too");
+    assert!(by_admin.contains("role=\"admin\"") && by_admin.contains("body_too_large"), "{by_admin}");
+    for (object, outcome) in
+        [("budget b", "unauthorized"), ("revocation y", "invalid_token"), ("budget c", "foreign_request")]
+    {
         let line = log.lines().find(|line| line.contains("agentledger::audit") && line.contains(object));
         let line = line.unwrap_or_else(|| panic!("no line for {object}"));
         assert!(line.contains("who=\"unknown\"") && line.contains(outcome), "{line}");

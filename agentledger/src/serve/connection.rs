@@ -24,9 +24,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 const MAX_REFUSING: usize = 64;
 const REFUSING: Duration = Duration::from_secs(1);
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
-retry-after: 1\r\nconnection: close\r\ncontent-length: 170\r\n\r\n\
+retry-after: 1\r\nconnection: close\r\ncontent-length: 208\r\n\r\n\
 {\"type\":\"urn:agentledger:error:too_many_connections\",\"title\":\"too many connections\",\"status\":503,\
-\"detail\":\"too many connections; try again\",\"code\":\"too_many_connections\"}";
+\"detail\":\"too many connections; try again\",\"code\":\"too_many_connections\",\"help\":\"/errors/too_many_connections\"}";
 
 /// Accepts connections while there is room.
 pub(super) struct Gate {

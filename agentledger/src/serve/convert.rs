@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use edge::limits::MAX_BODY_BYTES;
 use edge::{Code, Problem, too_large};
 use http::{StatusCode, header};
+use http_body_util::LengthLimitError;
 use percent_encoding::percent_decode_str;
 
 use super::traffic::ProblemCode;
@@ -25,8 +26,12 @@ pub(super) async fn request(request: Request, id: &str) -> Result<ApiGatewayV2ht
     }
     let bytes = match to_bytes(body, MAX_BODY_BYTES).await {
         Ok(bytes) => bytes,
-        // With a length that fits, only the connection can fail.
-        Err(_) if length.is_none() => return Err(too_large()),
+        Err(error)
+            if std::error::Error::source(&error)
+                .is_some_and(<dyn std::error::Error>::is::<LengthLimitError>) =>
+        {
+            return Err(too_large());
+        }
         Err(error) => {
             let detail = format!("the body did not arrive: {error}");
             return Err(Problem::new(Code::BodyIncomplete, detail));

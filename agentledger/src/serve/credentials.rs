@@ -1,7 +1,7 @@
 //! Whom the server lets in, asked before a body is read. Handlers ask again, and what a caller may do is for
 //! them to say.
 
-use auth::{Access, Caller, Role, TokenError, audit, object_of};
+use auth::{Access, Caller, Role, TokenError};
 use edge::Problem;
 use http::header;
 use http::request::Parts;
@@ -43,10 +43,7 @@ pub(super) fn admit(access: &Access, head: &Parts, request_id: &str) -> Result<V
         Ok(caller) => Ok(Visitor::Known(caller)),
         Err(TokenError::Missing) if is_open(head.uri.path()) => Ok(Visitor::Unknown),
         Err(error) => {
-            let (path, problem) = (head.uri.path(), error.problem());
-            if path.starts_with("/v1/admin/") {
-                audit(None, &head.method, &object_of(path), Some(request_id), problem.code.name());
-            }
+            let problem = error.problem();
             let sent = head.headers.contains_key(header::AUTHORIZATION);
             tracing::debug!(request_id, code = %problem.code, sent, "credentials do not hold");
             Err(problem)

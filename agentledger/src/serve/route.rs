@@ -2,6 +2,9 @@
 //!
 //! In the order of what it costs: what is refused is refused as early, and as cheaply, as can be.
 
+use std::sync::OnceLock;
+
+use auth::{Caller, audit, object_of};
 use axum::extract::Request;
 use axum::response::Response;
 use edge::{Code, Problem};
@@ -73,17 +76,21 @@ async fn route(
     id: &str,
 ) -> Response {
     let is_submission = request.uri().path() == "/v1/usage";
-    let count = || {
+    let change = Change::of(&request);
+    let note = |code: Code| {
         if is_submission {
             (routes.refused)();
         }
+        if let Some(change) = &change {
+            change.refused(id, code);
+        }
     };
     let refuse = |problem: Problem| {
-        count();
+        note(problem.code);
         convert::response(problem.response(Some(id)))
     };
     let refuse_at_once = |turned: TurnedAway| {
-        count();
+        note(Code::Overloaded);
         turned.response(id)
     };
     if let Err(reason) = guard::check(request.headers(), request.uri(), &routes.access, &routes.hosts) {
@@ -98,6 +105,10 @@ async fn route(
         // Whoever has no token gets no work done, not even the reading of a body.
         Err(problem) => return closing(refuse(problem)),
     };
+    if let (Some(change), Visitor::Known(caller)) = (&change, &visitor) {
+        // It is set once, here.
+        let _ = change.caller.set(caller.clone());
+    }
     let found = find(routes, &visitor, &head.method, head.uri.path());
     let request = Request::from_parts(head, body);
     // Before the body: what is turned away should cost as little as it can.
@@ -124,6 +135,27 @@ async fn route(
             Err(turned) => refuse_at_once(turned),
         },
         Found::Nobody(problem) => refuse(problem),
+    }
+}
+
+/// An administrative change, for the audit of one that does not reach its handler.
+struct Change {
+    method: Method,
+    object: String,
+    /// Who wants it, once that is known.
+    caller: OnceLock<Caller>,
+}
+
+impl Change {
+    fn of(request: &Request) -> Option<Self> {
+        let path = request.uri().path();
+        let change =
+            || Self { method: request.method().clone(), object: object_of(path), caller: OnceLock::new() };
+        path.starts_with("/v1/admin/").then(change)
+    }
+
+    fn refused(&self, request_id: &str, code: Code) {
+        audit(self.caller.get(), &self.method, &self.object, Some(request_id), code.name());
     }
 }
 

@@ -153,6 +153,14 @@ fn a_body_of_a_mebibyte_passes_and_one_byte_more_does_not() {
 }
 
 #[test]
+fn a_body_that_breaks_off_is_not_told_to_be_smaller() {
+    let server = Server::start(echo("query"));
+    let head = "POST /v1/usage HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n";
+    let answer = server.say(format!("{head}ZZ\r\n{{}}\r\n0\r\n\r\n").as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("body_incomplete"), "{answer}");
+}
+
+#[test]
 fn a_handler_that_panics_is_an_answer() {
     let server = Server::start(Handler::blocking(|_| async { panic!("as the test wants") }));
     let answer = server.ask("GET /v1/spend", "", b"");
