@@ -59,7 +59,7 @@ impl<L: BudgetStore, C: Clock> Admin<L, C> {
             Method::PUT => {
                 let body = read_body(request.body, request.is_base64_encoded, &request.headers)?;
                 let form: BudgetForm =
-                    edge::from_object(&body).map_err(|e| bad(format!("the body is no budget: {e}")))?;
+                    edge::read_object(&body).map_err(|e| bad(format!("the body is no budget: {e}")))?;
                 let spec = form.spec(&name).map_err(|e: BudgetError| bad(e.to_string()))?;
                 let budget = self.ledger.set_budget(&spec, self.clock.now()).await.map_err(|e| failed(&e))?;
                 serde_json::to_string(&budget)

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::MultiGzDecoder;
 use http::{HeaderMap, header};
+use serde::de::DeserializeOwned;
 
 use crate::code::Code;
 use crate::limits::MAX_BODY_BYTES;
@@ -38,6 +39,16 @@ pub fn read_body(body: Option<String>, is_base64: bool, headers: &HeaderMap) -> 
         Encoding::Identity => Ok(bytes),
         Encoding::Gzip => inflate(&bytes),
     }
+}
+
+/// What a JSON object says; the error is for people.
+///
+/// An array is refused: serde would read it as the fields in their order, which nobody who sends one can mean.
+pub fn read_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err("it is no JSON object".to_owned());
+    }
+    serde_json::from_slice(bytes).map_err(|e| e.to_string())
 }
 
 /// How a body is encoded.
@@ -77,16 +88,6 @@ fn inflate(bytes: &[u8]) -> Result<Vec<u8>, Problem> {
             let detail = format!("the body is marked as gzip and cannot be inflated: {error}; send it again");
             Err(Problem::new(Code::InvalidBody, detail))
         }
-    }
-}
-
-/// Reads a JSON object. A struct would be read from an array of its fields as well, by their order, which no
-/// document describes.
-pub fn from_object<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
-    use serde::de::Error;
-    match body.iter().find(|b| !b.is_ascii_whitespace()) {
-        Some(b'{') | None => serde_json::from_slice(body),
-        Some(_) => Err(serde_json::Error::custom("it is not an object")),
     }
 }
 
@@ -154,6 +155,19 @@ mod tests {
         assert_eq!(read_gzip(&bomb), Err("body_too_large"));
         let members = [gzip(b"[1"), gzip(b",2]")].concat();
         assert_eq!(read_gzip(&members), Ok(b"[1,2]".to_vec()));
+    }
+
+    #[test]
+    fn a_form_is_an_object_and_not_its_fields_in_a_row() {
+        #[derive(Debug, PartialEq, serde::Deserialize)]
+        struct Form {
+            reason: Option<String>,
+        }
+        let read = |text: &str| read_object::<Form>(text.as_bytes());
+        assert_eq!(read(" {\"reason\":\"x\"}").unwrap(), Form { reason: Some("x".to_owned()) });
+        for text in ["[\"x\"]", "[null]", "", " ", "null", "\"x\"", "{\"reason\":1}", "{} {}"] {
+            assert!(read(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod gateway;
 pub mod limits;
 mod problem;
 
-pub use body::{from_object, read_body, too_large};
+pub use body::{read_body, read_object, too_large};
 pub use code::{Code, PAGES};
 pub use gateway::{GatewayRequest, GatewayResponse, answer_gateway};
 pub use problem::{Challenge, Fault, Problem, ProblemBody};

@@ -136,7 +136,7 @@ impl<L: Ledger + DeliveryStore, C: Clock> Query<L, C> {
         let zone = params.parsed("tz", |text| Zone::parse(text).map_err(|e| format!("is wrong: {e}")))?;
         let zone = zone.unwrap_or_else(Zone::utc);
         let unpriced = params.parsed("unpriced", |text| match text {
-            "true" | "" => Ok(true),
+            "true" => Ok(true),
             "false" => Ok(false),
             _ => Err(format!("is {text:?}; give true or false")),
         })?;

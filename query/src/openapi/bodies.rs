@@ -3,8 +3,9 @@
 
 use edge::limits::MAX_EVENTS;
 use serde_json::{Map, Value, json};
+use shared::budget::{MAX_PERCENT, MAX_THRESHOLDS};
 use shared::event::{MAX_TAG_VALUE, MAX_TAGS};
-use shared::id::MAX_ID_LEN;
+use shared::id::{MAX_ID_LEN, MAX_MODEL_LEN};
 use shared::usage::{Bucket, MAX_COUNT};
 
 fn reference(name: &str) -> Value {
@@ -24,6 +25,45 @@ pub(super) fn submission() -> Value {
     }})
 }
 
+/// An IANA time zone. The first few are for those who generate requests: a random string is none.
+pub(super) fn zone() -> Value {
+    json!({"anyOf": [
+        {"enum": ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"]},
+        {"type": "string", "minLength": 1, "description": "Any other IANA time zone."},
+    ]})
+}
+
+/// A budget as it is sent: one limit, in dollars or in tokens.
+pub(super) fn budget() -> Value {
+    let names = format!("^(org|(team|agent|task):[!-~]{{1,{MAX_ID_LEN}}}|model:[!-~]{{1,{MAX_MODEL_LEN}}})$");
+    let limit = |name: &str, schema: Value, about: &str| {
+        let other = if name == "limit_usd" { "limit_tokens" } else { "limit_usd" };
+        let mut zone = zone();
+        zone["description"] = json!("In which periods start and end; UTC if left out.");
+        json!({
+            "type": "object", "description": about, "additionalProperties": false,
+            "required": ["scope", "period", name],
+            "properties": {
+                "scope": {"type": "string", "pattern": names},
+                "period": {"enum": ["hour", "day", "week", "month"]},
+                name: schema,
+                other: {"type": "null"},
+                "timezone": {"anyOf": [zone, {"type": "null"}]},
+                "thresholds": {"type": ["array", "null"], "minItems": 1, "maxItems": MAX_THRESHOLDS,
+                    "items": {"type": "integer", "minimum": 1, "maximum": MAX_PERCENT},
+                    "description": "Percentages of the limit; 50, 80 and 100 if left out."},
+            },
+        })
+    };
+    // A decimal above 0 and below 10^11.
+    let usd = json!({"type": "string",
+        "pattern": r"^([0-9]{0,5}[1-9][0-9]{0,5}(\.[0-9]{1,15})?|0{1,5}\.[0-9]{0,7}[1-9][0-9]{0,7})$"});
+    json!({"anyOf": [
+        limit("limit_usd", usd, "A limit in US dollars, as a decimal string above 0."),
+        limit("limit_tokens", json!({"type": "integer", "minimum": 1, "maximum": u64::MAX}), "A limit in tokens."),
+    ]})
+}
+
 /// The schemas that it refers to.
 pub(super) fn schemas() -> Map<String, Value> {
     let text = |about: &str| {
@@ -35,31 +75,60 @@ pub(super) fn schemas() -> Map<String, Value> {
     let count = json!({"type": "integer", "minimum": 0, "maximum": MAX_COUNT});
     let mut counts: Map<_, _> =
         Bucket::ALL.into_iter().map(|bucket| (bucket.name().to_owned(), count.clone())).collect();
+    let split = json!({"type": "object", "properties": counts, "additionalProperties": false, "minProperties": 1,
+        "description": "Disjoint counts by bucket."});
+    let total = json!({"type": "object", "properties": {"total_tokens": count}, "required": ["total_tokens"],
+        "additionalProperties": false, "description": "A total whose split is unknown."});
     counts.insert("total_tokens".to_owned(), count.clone());
-    let usage = json!({"type": "object", "properties": counts, "additionalProperties": false, "minProperties": 1,
-        "description": "Disjoint counts by bucket. `total_tokens` alone is a total whose split is unknown; beside \
-            buckets it must be their sum."});
+    let both = json!({"type": "object", "properties": counts, "additionalProperties": false, "minProperties": 2,
+        "required": ["total_tokens"], "description": "Beside buckets, the total must be their sum."});
+    let usage = json!({"anyOf": [split, total, both]});
     let time = json!({"type": "string", "format": "date-time",
         "description": "With an offset; at most 5 minutes ahead, and not from a period that is closed."});
     let amount = json!({"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,15})?$"});
-    let event = json!({
-        "type": "object",
-        "description": "One model call, a correction of one, or a task's outcome. What is not known is ignored and counted.",
-        "properties": {
-            "type": {"enum": ["usage", "void", "amend", "task_outcome"], "default": "usage"},
-            "id": id, "time": time, "agent_id": reference("AgentId"), "task_id": reference("TaskId"),
-            "session_id": reference("SessionId"), "parent_agent_id": reference("AgentId"),
-            "team_id": reference("TeamId"), "provider": reference("ProviderId"), "model": reference("ModelId"),
-            "operation": text("Such as chat."), "service_tier": text("The provider's service tier."),
-            "tags": {"type": "object", "maxProperties": MAX_TAGS,
-                "additionalProperties": {"type": "string", "maxLength": MAX_TAG_VALUE}},
-            "usage": usage,
-            "outcome": {"enum": ["success", "error", "timeout", "cancelled", "partial", "failure", "abandoned"]},
-            "latency_ms": count, "reported_cost_usd": amount, "value": amount,
-            "corrects": text("The id of an event of the same agent: ID or KEY#n."),
-            "revision": {"type": "integer", "minimum": 1, "maximum": MAX_COUNT},
-        },
+    let common = [
+        ("id", id.clone()),
+        ("time", time.clone()),
+        ("agent_id", reference("AgentId")),
+        ("task_id", reference("TaskId")),
+        ("session_id", reference("SessionId")),
+        ("parent_agent_id", reference("AgentId")),
+        ("team_id", reference("TeamId")),
+    ];
+    // What is not known is ignored and counted, so these are open.
+    let kind = |about: &str, required: &[&str], own: Value| {
+        let mut properties: Map<_, _> =
+            common.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
+        properties.extend(
+            own.as_object().into_iter().flatten().map(|(name, schema)| (name.clone(), schema.clone())),
+        );
+        json!({"type": "object", "description": about, "required": required, "properties": properties})
+    };
+    let corrects = text("The id of an event of the same agent: ID or KEY#n.");
+    let call = json!({
+        "type": {"enum": ["usage"], "default": "usage"},
+        "provider": reference("ProviderId"), "model": reference("ModelId"),
+        "operation": text("Such as chat."), "service_tier": text("The provider's service tier."),
+        "tags": {"type": "object", "maxProperties": MAX_TAGS,
+            "additionalProperties": {"type": "string", "maxLength": MAX_TAG_VALUE}},
+        "usage": usage,
+        "outcome": {"enum": ["success", "error", "timeout", "cancelled", "partial"]},
+        "latency_ms": count, "reported_cost_usd": amount,
     });
+    let amend = json!({"type": {"const": "amend"}, "corrects": corrects, "usage": usage,
+        "revision": {"type": "integer", "minimum": 1, "maximum": MAX_COUNT}});
+    let outcome = json!({"type": {"const": "task_outcome"}, "value": amount,
+        "outcome": {"enum": ["success", "failure", "abandoned"]}});
+    let event = json!({"anyOf": [
+        kind("One model call.", &["usage"], call),
+        kind("Takes an event out of all totals.", &["type", "corrects"],
+            json!({"type": {"const": "void"}, "corrects": corrects})),
+        kind("Replaces an event's counts; the highest revision wins.", &["type", "corrects", "revision", "usage"], amend),
+        kind("How a task ended.", &["type", "outcome"], outcome),
+    ]});
+    // The envelope's type may say what the data is.
+    let told = json!({"type": "object", "anyOf": [{"required": ["corrects"]}, {"required": ["outcome"]}],
+        "description": "A correction or a task outcome, where `type` is, or ends in a dot and, its name."});
     let envelope = json!({
         "type": "object",
         "description": "CloudEvents 1.0, structured. The agent is named by the data, the header, the subject or the source.",
@@ -68,7 +137,7 @@ pub(super) fn schemas() -> Map<String, Value> {
             "specversion": {"const": "1.0"}, "id": id, "source": text("Who sent it."),
             "type": {"type": "string", "minLength": 1, "maxLength": MAX_ID_LEN}, "subject": reference("AgentId"), "time": time,
             "datacontenttype": {"const": "application/json"},
-            "data": {"anyOf": [reference("Event"), reference("ProviderResponse")]},
+            "data": {"anyOf": [reference("Event"), reference("ProviderResponse"), told]},
             "data_base64": {"type": "string", "contentEncoding": "base64"},
         },
     });

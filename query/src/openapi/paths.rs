@@ -5,7 +5,7 @@ use edge::Code;
 use edge::limits::{LimitReport, MAX_AGENTS_ASKED, MAX_PAGE_ROWS};
 use schemars::JsonSchema;
 use serde_json::{Value, json};
-use shared::budget::{Budget, BudgetForm};
+use shared::budget::Budget;
 use shared::id::{
     AgentId, BudgetName, ModelId, ProviderId, SealKey, SenderId, SessionId, TaskId, TeamId, TokenId,
 };
@@ -154,26 +154,30 @@ fn limit() -> Param {
 }
 
 fn next() -> Param {
-    Param::query("next", "Continues an earlier answer to the same question.", json!({"type": "string"}))
+    let about = "Continues an earlier answer to the same question: its `next`.";
+    Param::query("next", about, json!({"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}))
 }
 
 /// Which calls count.
 fn filters(schemas: &mut Schemas) -> Vec<Param> {
     let agents = json!({"type": "array", "items": schemas.of::<AgentId>(), "maxItems": MAX_AGENTS_ASKED});
-    let instant = json!({"anyOf": [
-        {"type": "string", "format": "date", "examples": ["2026-11-24"]},
-        {"type": "string", "format": "date-time", "examples": ["2026-11-24T09:30:00Z"]},
-    ]});
-    let zone = json!({"type": "string", "examples": ["UTC", "Europe/Berlin"]});
+    let instant = |date: &str, time: &str| {
+        json!({"anyOf": [
+            {"type": "string", "format": "date", "examples": [date]},
+            {"type": "string", "format": "date-time", "examples": [time]},
+        ]})
+    };
+    let (from, to) =
+        (instant("2026-11-24", "2026-11-24T09:30:00Z"), instant("2026-11-25", "2026-11-25T09:30:00Z"));
     vec![
         Param::query("agent", "Of these agents.", agents),
         Param::query("team", "Paid by this team.", schemas.of::<TeamId>()),
         Param::query("task", "Of this task.", schemas.of::<TaskId>()),
         Param::query("session", "Of this conversation or run.", schemas.of::<SessionId>()),
         Param::query("model", "By this model.", schemas.of::<ModelId>()),
-        Param::query("from", "First instant counted: a date in `tz`, or RFC 3339.", instant.clone()),
-        Param::query("to", "First instant not counted.", instant),
-        Param::query("tz", "The IANA time zone of dates, days and hours.", zone),
+        Param::query("from", "First instant counted: a date in `tz`, or RFC 3339.", from),
+        Param::query("to", "First instant not counted; after `from`.", to),
+        Param::query("tz", "The IANA time zone of dates, days and hours.", bodies::zone()),
         limit(),
         next(),
     ]
@@ -259,7 +263,6 @@ fn usage(schemas: &mut Schemas) -> Operation {
 fn admin(schemas: &mut Schemas) -> Vec<Operation> {
     let name =
         |schemas: &mut Schemas| vec![Param::path("name", "The budget's name.", schemas.of::<BudgetName>())];
-    let form = schemas.of::<BudgetForm>();
     let budget = |method, id, summary, body, answer, more: &[Code], schemas: &mut Schemas| Operation {
         path: "/v1/admin/budgets/{name}".to_owned(),
         method,
@@ -270,7 +273,7 @@ fn admin(schemas: &mut Schemas) -> Vec<Operation> {
         answer,
         codes: [&CHANGE[..], &[Code::InvalidBudget], more].concat(),
     };
-    let body = json!({"required": true, "content": {"application/json": {"schema": form}}});
+    let body = json!({"required": true, "content": {"application/json": {"schema": bodies::budget()}}});
     let set = ok(&schemas.of::<Budget>());
     let removed =
         ok(&json!({"type": "object", "properties": {"removed": {"const": true}}, "required": ["removed"]}));
@@ -290,8 +293,8 @@ fn admin(schemas: &mut Schemas) -> Vec<Operation> {
 
 fn revoke(schemas: &mut Schemas) -> Operation {
     let form = json!({"type": "object", "additionalProperties": false, "properties": {
-        "reason": {"type": "string", "maxLength": MAX_REASON_BYTES},
-        "until": {"type": "string", "format": "date-time"},
+        "reason": {"type": ["string", "null"], "maxLength": MAX_REASON_BYTES},
+        "until": {"type": ["string", "null"], "format": "date-time"},
     }});
     Operation {
         path: "/v1/admin/revocations/{jti}".to_owned(),
