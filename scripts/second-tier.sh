@@ -1,8 +1,21 @@
 #!/usr/bin/env bash
-# The tests that need more than Rust: many more histories, a real process killed again and again, and, where
-# they are present beside the checkout, recorded provider responses. Fails if one that can run was skipped.
+# The tests that need more than Rust: many more histories, a real process killed again and again, the commands of the
+# pages, requests generated from the description of the interface, and, where they are present beside the checkout,
+# recorded provider responses. Fails if one that can run was skipped. Usage: scripts/second-tier.sh [CASES]
+#
+# CASES (200) are those of scripts/api-test.sh for each operation, whose own default takes minutes. Needs bash, curl and
+# python3.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+for tool in curl python3; do
+    command -v "$tool" >/dev/null 2>&1 || { echo "the second tier needs $tool, and there is none in PATH" >&2; exit 1; }
+done
+
+echo "-- the commands of the pages"
+cargo test --locked --workspace --test documents -- --ignored --nocapture
+
+echo "-- requests generated from docs/openapi.json"
+scripts/api-test.sh "${1:-200}"
 
 echo "-- exactly once, 3,000 further histories"
 AGENTLEDGER_SEEDS=3000 AGENTLEDGER_FIRST_SEED=100000 \
