@@ -12,17 +12,36 @@ fn reference(name: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{name}")})
 }
 
-/// The body of `POST /v1/usage`.
+/// The body of `POST /v1/usage`. That it may be gzip, as any body of HTTP may, is in its description alone: a
+/// generator of requests would name an encoding and not encode.
 pub(super) fn submission() -> Value {
     let events =
         json!({"type": "array", "items": reference("CloudEvent"), "minItems": 1, "maxItems": MAX_EVENTS});
-    json!({"required": true, "content": {
-        "application/json": {"schema": {"anyOf": [
-            reference("Event"), reference("Events"), reference("ProviderResponse"), reference("CloudEvent"),
-        ]}},
-        "application/cloudevents+json": {"schema": reference("CloudEvent")},
-        "application/cloudevents-batch+json": {"schema": events},
-    }})
+    let call = json!({"agent_id": "researcher-7", "task_id": "T-1182", "provider": "openai",
+        "model": "gpt-4o-mini", "usage": {"input": 812, "cache_read": 4096, "output": 220}});
+    let done = json!({"type": "task_outcome", "agent_id": "researcher-7", "task_id": "T-1182", "outcome": "success"});
+    let void = json!({"type": "void", "agent_id": "researcher-7", "corrects": "call-0001#0"});
+    let sent = json!({"specversion": "1.0", "id": "call-78", "source": "/runners/eu-3",
+        "type": "com.example.model.usage", "subject": "researcher-7",
+        "data": {"model": "gpt-4o-mini", "usage": {"input": 812, "output": 220}}});
+    json!({
+        "required": true,
+        "description": "May be sent with `content-encoding: gzip`; the limits hold for what is in it too.",
+        "content": {
+            "application/json": {
+                "schema": {"anyOf": [
+                    reference("Event"), reference("Events"), reference("ProviderResponse"), reference("CloudEvent"),
+                ]},
+                "examples": {"call": {"value": call}, "events": {"value": {"events": [call, done, void]}}},
+            },
+            "application/cloudevents+json": {
+                "schema": reference("CloudEvent"), "examples": {"call": {"value": sent}},
+            },
+            "application/cloudevents-batch+json": {
+                "schema": events, "examples": {"calls": {"value": [sent]}},
+            },
+        },
+    })
 }
 
 /// An IANA time zone. The first few are for those who generate requests: a random string is none.
@@ -64,6 +83,11 @@ pub(super) fn budget() -> Value {
     ]})
 }
 
+/// What is null is not stated.
+fn or_null(schema: &Value) -> Value {
+    json!({"anyOf": [schema, {"type": "null"}]})
+}
+
 /// The schemas that it refers to.
 pub(super) fn schemas() -> Map<String, Value> {
     let text = |about: &str| {
@@ -97,11 +121,15 @@ pub(super) fn schemas() -> Map<String, Value> {
     ];
     // What is not known is ignored and counted, so these are open.
     let kind = |about: &str, required: &[&str], own: Value| {
-        let mut properties: Map<_, _> =
-            common.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
-        properties.extend(
-            own.as_object().into_iter().flatten().map(|(name, schema)| (name.clone(), schema.clone())),
-        );
+        let all = common.iter().map(|(name, schema)| (*name, schema));
+        let own = own.as_object().into_iter().flatten().map(|(name, schema)| (name.as_str(), schema));
+        let properties: Map<_, _> = all
+            .chain(own)
+            .map(|(name, schema)| {
+                let must = required.contains(&name);
+                (name.to_owned(), if must { schema.clone() } else { or_null(schema) })
+            })
+            .collect();
         json!({"type": "object", "description": about, "required": required, "properties": properties})
     };
     let corrects = text("The id of an event of the same agent: ID or KEY#n.");
@@ -135,11 +163,12 @@ pub(super) fn schemas() -> Map<String, Value> {
         "required": ["specversion", "id", "source", "type"],
         "properties": {
             "specversion": {"const": "1.0"}, "id": id, "source": text("Who sent it."),
-            "type": {"type": "string", "minLength": 1, "maxLength": MAX_ID_LEN}, "subject": reference("AgentId"), "time": time,
-            "datacontenttype": {"const": "application/json"},
+            "type": {"type": "string", "minLength": 1, "maxLength": MAX_ID_LEN}, "subject": or_null(&reference("AgentId")), "time": or_null(&time),
+            "datacontenttype": {"enum": ["application/json", null]},
             "data": {"anyOf": [reference("Event"), reference("ProviderResponse"), told]},
-            "data_base64": {"type": "string", "contentEncoding": "base64"},
+            "data_base64": {"type": ["string", "null"], "contentEncoding": "base64"},
         },
+        "anyOf": [{"required": ["data"]}, {"required": ["data_base64"]}],
     });
     let schemas = [
         ("Event", event),
@@ -152,7 +181,8 @@ pub(super) fn schemas() -> Map<String, Value> {
             "ProviderResponse",
             json!({"type": "object", "required": ["usage"],
             "description": "A provider's own response body, as it came; recognised by its shape, or by x-provider.",
-            "properties": {"usage": {"type": "object"}, "model": {"type": "string"}, "object": {"type": "string"}}}),
+            "properties": {"usage": {"type": "object"}, "model": {"type": ["string", "null"]},
+                "object": {"description": "Names the shape."}}}),
         ),
         ("CloudEvent", envelope),
         (

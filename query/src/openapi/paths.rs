@@ -229,11 +229,6 @@ fn usage(schemas: &mut Schemas) -> Operation {
             Param::header("x-provider", "The provider of a response.", schemas.of::<ProviderId>()),
             Param::header("x-sender-id", "Who numbers its submissions.", schemas.of::<SenderId>()),
             Param::header("x-sequence", "The number of this one; needs `x-sender-id`.", sequence),
-            Param::header(
-                "content-encoding",
-                "How the body is encoded.",
-                json!({"type": "string", "enum": ["gzip", "identity"]}),
-            ),
         ],
         body: Some(bodies::submission()),
         answer: ok(&json!({"$ref": "#/components/schemas/Receipt"})),
