@@ -22,14 +22,15 @@ checks+=,response_schema_conformance,negative_data_rejection,missing_required_he
 checks+=,allow_header_conformance
 
 command -v python3 >/dev/null 2>&1 || { echo "the API test needs python3, and there is none in PATH" >&2; exit 1; }
-tool=target/api-test
+root=$PWD
+tool=$root/target/api-test
 if ! [ "$("$tool/bin/schemathesis" --version 2>/dev/null)" = "schemathesis, version $version" ]; then
     python3 -m venv "$tool"
     "$tool/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$version"
 fi
 cargo build --quiet --locked --workspace --bin agentledger
-program=$PWD/target/debug/agentledger
-output=target/api-test-output
+program=$root/target/debug/agentledger
+output=$root/target/api-test-output
 rm -rf "$output" && mkdir -p "$output"
 work=$(mktemp -d)
 server=
@@ -60,10 +61,11 @@ generate() {
     shift 2
     echo "-- $name: $wanted cases for each operation"
     # One worker: with several, a failure prints the sources of Schemathesis on Python 3.11.
-    "$tool/bin/schemathesis" --no-color --config-file scripts/schemathesis.toml run docs/openapi.json --url "$url" \
-        --phases examples,coverage,fuzzing --max-examples "$wanted" --seed 1 --workers 1 --continue-on-failure \
-        --generation-database none --suppress-health-check all --checks "$checks" \
-        --report ndjson --report-ndjson-path "$output/$name.ndjson" "$@" >"$output/$name.txt" 2>"$output/$name.err" ||
+    # In a directory of its own, since it keeps what it finds in the current one and tries that first.
+    (cd "$output" && "$tool/bin/schemathesis" --no-color --config-file "$root/scripts/schemathesis.toml" \
+        run "$root/docs/openapi.json" --url "$url" --phases examples,coverage,fuzzing \
+        --max-examples "$wanted" --seed 1 --workers 1 --continue-on-failure --generation-database none \
+        --suppress-health-check all --checks "$checks" --report ndjson --report-ndjson-path "$output/$name.ndjson" "$@" >"$output/$name.txt" 2>"$output/$name.err") ||
         failed=1
     "$tool/bin/python" scripts/api_test_summary.py docs/openapi.json "$output/$name.ndjson" "$wanted" || failed=1
     rm -f "$output/$name.ndjson"

@@ -19,8 +19,6 @@ pub(crate) struct Block {
     pub(crate) line: usize,
     /// The heading of the second level that it is under.
     pub(crate) section: String,
-    /// Whether it follows the block before with nothing in between.
-    pub(crate) follows: bool,
 }
 
 impl Block {
@@ -56,21 +54,15 @@ impl Block {
 /// The fenced blocks of a page.
 pub(crate) fn blocks(text: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
-    let (mut inside, mut follows) = (false, false);
+    let mut inside = false;
     let mut section = String::new();
     for (n, line) in text.lines().enumerate() {
         match line.strip_prefix("```") {
-            Some(_) if inside => (inside, follows) = (false, true),
+            Some(_) if inside => inside = false,
             Some(info) => {
                 inside = true;
                 let section = section.clone();
-                blocks.push(Block {
-                    info: info.to_owned(),
-                    text: String::new(),
-                    line: n + 1,
-                    section,
-                    follows,
-                });
+                blocks.push(Block { info: info.to_owned(), text: String::new(), line: n + 1, section });
             }
             None if inside => {
                 let block = blocks.last_mut().unwrap();
@@ -78,7 +70,6 @@ pub(crate) fn blocks(text: &str) -> Vec<Block> {
                 block.text.push('\n');
             }
             None => {
-                follows &= line.is_empty();
                 if let Some(heading) = line.strip_prefix("## ") {
                     heading.clone_into(&mut section);
                 }

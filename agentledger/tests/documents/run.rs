@@ -15,7 +15,7 @@
 //!
 //! - Every command exits with 0; `curl` also fails for an answer other than 2xx.
 //! - Every command prints something on stdout, unless it is redirected or one of `mkdir`, `cp`, `export`.
-//! - Where a block is followed by one of output, with nothing in between, the shape has to be the same. Of JSON: some
+//! - Where the next block of the section is one of output, the shape has to be the same. Of JSON: some
 //!   line printed is an object that has every member shown, to any depth, in arrays by their first elements. Of a
 //!   table: some line printed has the columns shown, in this order (others may stand between them). Of other text: each
 //!   line's first two words are in one line printed.
@@ -140,8 +140,9 @@ fn run(page: &str, blocks: &[&Block], prelude: &str) {
             printed.push_str(of(n, m));
             printed.push('\n');
         }
-        if let Some(shown) =
-            blocks.get(n + 1).filter(|next| next.follows && matches!(next.info.as_str(), "" | "json"))
+        if let Some(shown) = blocks
+            .get(n + 1)
+            .filter(|next| next.section == block.section && matches!(next.info.as_str(), "" | "json"))
         {
             let fault = misshapen(&shown.text, &printed);
             assert!(fault.is_none(), "{page}, line {}: {}\nprinted:\n{printed}", shown.line, fault.unwrap());
