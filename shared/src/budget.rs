@@ -181,11 +181,12 @@ impl BudgetSpec {
     /// Sorts the thresholds and checks that the limit and they can be reached.
     pub fn checked(mut self) -> Result<Self, BudgetError> {
         let bad = |field, reason: &str| Err(BudgetError { field, reason: reason.to_owned() });
-        self.thresholds.sort_unstable();
-        self.thresholds.dedup();
+        // As they were given: 21 that are equal are one too many, too.
         if self.thresholds.is_empty() || self.thresholds.len() > MAX_THRESHOLDS {
             return bad("thresholds", "give 1 to 20 percentages");
         }
+        self.thresholds.sort_unstable();
+        self.thresholds.dedup();
         if self.thresholds.iter().any(|t| *t == 0 || *t > MAX_PERCENT) {
             return bad("thresholds", "a percentage is a whole number from 1 to 10000");
         }
@@ -199,7 +200,7 @@ impl BudgetSpec {
 }
 
 /// A budget as an operator writes it, in a request, a file or on the command line, before it is checked.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BudgetForm {
     /// `org`, `team:NAME`, `agent:NAME`, `task:NAME` or `model:NAME`.
@@ -284,6 +285,20 @@ impl Budget {
 mod tests {
     use super::*;
     use crate::usage::{Bucket, Usage};
+
+    #[test]
+    fn thresholds_are_counted_as_they_are_given() {
+        let form = |count: usize| BudgetForm {
+            scope: "org".to_owned(),
+            limit_tokens: Some(1),
+            period: "day".to_owned(),
+            thresholds: Some(vec![50; count]),
+            ..BudgetForm::default()
+        };
+        assert_eq!(form(MAX_THRESHOLDS).spec("b").unwrap().thresholds, [50]);
+        assert_eq!(form(MAX_THRESHOLDS + 1).spec("b").unwrap_err().field, "thresholds");
+        assert_eq!(form(0).spec("b").unwrap_err().field, "thresholds");
+    }
 
     #[test]
     fn thresholds_are_reached_exactly() {
