@@ -163,7 +163,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         "required": ["specversion", "id", "source", "type"],
         "properties": {
             "specversion": {"const": "1.0"}, "id": id, "source": text("Who sent it."),
-            "type": {"type": "string", "minLength": 1, "maxLength": MAX_ID_LEN}, "subject": or_null(&reference("AgentId")), "time": or_null(&time),
+            "type": {"type": "string", "minLength": 1}, "subject": or_null(&reference("AgentId")), "time": or_null(&time),
             "datacontenttype": {"enum": ["application/json", null]},
             "data": {"anyOf": [reference("Event"), reference("ProviderResponse"), told]},
             "data_base64": {"type": ["string", "null"], "contentEncoding": "base64"},
