@@ -19,7 +19,7 @@ use super::traffic::ProblemCode;
 
 /// Submissions in flight unless configured. They wait for the disk together and share its syncs, so more of
 /// them are more throughput up to a point, and beyond it nothing but latency.
-pub(crate) const IN_FLIGHT: u32 = 32;
+pub(crate) const IN_FLIGHT: u32 = 16;
 /// As many more may wait, so that a burst is no overload; but no longer than an overload may add to an answer.
 const PATIENCE: Duration = Duration::from_millis(20);
 /// Reports, and apart from them changes, at a time: each has a thread and a database connection.
