@@ -75,7 +75,7 @@ async fn route(
     request: Request,
     id: &str,
 ) -> Response {
-    let is_submission = request.uri().path() == "/v1/usage";
+    let is_submission = request.uri().path() == "/v1/usage" && request.method() == Method::POST;
     let change = Change::of(&request);
     let note = |code: Code| {
         if is_submission {

@@ -170,6 +170,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_described_is_counted_by_its_name() {
+        let document = query::openapi();
+        for path in document["paths"].as_object().unwrap().keys() {
+            assert!(ROUTES.contains(&path.as_str()), "{path} would be counted as other");
+        }
+    }
+
+    #[test]
     fn no_path_makes_a_series() {
         for n in 0..1_000 {
             assert_eq!(route(&format!("/v1/admin/budgets/b{n}")), BUDGET);
