@@ -23,6 +23,9 @@ pub enum PriceSource {
     Fallback,
 }
 
+/// US dollars per unit, by bucket name.
+pub type Rates = BTreeMap<Box<str>, UnitPrice>;
+
 /// The price that applied to an event; stored with it, so that history never reprices itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppliedPrice {
@@ -33,31 +36,77 @@ pub struct AppliedPrice {
     /// The entry's provider and model; empty for the fallback.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub entry: String,
+    /// The processing tier whose prices these are, such as `batch`; empty for the standard one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tier: String,
     /// US dollars per unit, by bucket name.
-    pub unit: BTreeMap<Box<str>, UnitPrice>,
+    pub unit: Rates,
+    /// What replaces them for a long input, in ascending order of `above`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub long: Vec<LongInput>,
+}
+
+/// The prices of a call whose whole input is longer than so many tokens. They hold for all of its tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LongInput {
+    /// Input tokens, cached ones too, that have to be passed.
+    pub above: u64,
+    /// US dollars per unit, by bucket name, for what differs.
+    pub unit: Rates,
+}
+
+/// An exact cost, apart by what it is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Of tokens.
+    pub tokens: Usd,
+    /// Of everything else: searches, requests, pages.
+    pub fees: Usd,
+}
+
+impl Cost {
+    /// Both, if their sum is an amount of money ([`Usd`]).
+    pub fn total(self) -> Option<Usd> {
+        self.tokens.checked_add(self.fees).ok()
+    }
 }
 
 impl AppliedPrice {
-    fn unit(&self, bucket: Bucket) -> Option<UnitPrice> {
-        if let Some(price) = self.unit.get(bucket.name()) {
-            return Some(*price);
-        }
-        match bucket {
+    /// What one unit of `bucket` costs in a call with this usage; none if it has no price.
+    pub fn rate(&self, bucket: Bucket, usage: &Usage) -> Option<UnitPrice> {
+        let named = |bucket: Bucket| {
+            let long = self.long_input(usage).and_then(|long| long.unit.get(bucket.name()));
+            long.or_else(|| self.unit.get(bucket.name())).copied()
+        };
+        named(bucket).or_else(|| match bucket {
             // Reasoning is billed as output unless an entry says otherwise:
             // https://platform.openai.com/docs/guides/reasoning, https://docs.claude.com/en/docs/build-with-claude/extended-thinking
-            Bucket::Reasoning => self.unit.get(Bucket::Output.name()).copied(),
+            Bucket::Reasoning => named(Bucket::Output),
             // A request costs nothing by itself unless an entry says so.
             Bucket::Requests => Some(UnitPrice::default()),
             _ => None,
-        }
+        })
+    }
+
+    /// The prices of a long input, if this usage has one.
+    pub fn long_input(&self, usage: &Usage) -> Option<&LongInput> {
+        let input = usage.input_tokens();
+        self.long.iter().rev().find(|long| input > long.above)
     }
 
     /// The exact cost. None, so unknown, if the price lacks something that was used, or if the counts are so
     /// absurd that the cost is no amount of money ([`Usd`]).
     pub fn cost(&self, usage: &Usage) -> Option<Usd> {
-        usage.iter().try_fold(Usd::ZERO, |sum, (bucket, count)| {
-            let cost = self.unit(bucket)?.times(count).ok()?;
-            sum.checked_add(cost).ok()
+        self.cost_parts(usage)?.total()
+    }
+
+    /// The same, apart for tokens and for other units.
+    pub fn cost_parts(&self, usage: &Usage) -> Option<Cost> {
+        usage.iter().try_fold(Cost::default(), |mut sum, (bucket, count)| {
+            let cost = self.rate(bucket, usage)?.times(count).ok()?;
+            let part = if bucket.is_token() { &mut sum.tokens } else { &mut sum.fees };
+            *part = part.checked_add(cost).ok()?;
+            Some(sum)
         })
     }
 }
@@ -179,7 +228,9 @@ impl PriceBook {
             book: self.version.clone(),
             source: PriceSource::Fallback,
             entry: String::new(),
+            tier: String::new(),
             unit,
+            long: Vec::new(),
         }));
         self
     }
@@ -237,7 +288,9 @@ fn dated_price(version: &str, entry: &ModelFile, dated: &DatedFile) -> Result<Da
         book: version.to_owned(),
         source: PriceSource::Book,
         entry: format!("{}/{}", entry.provider, entry.model),
+        tier: String::new(),
         unit,
+        long: Vec::new(),
     };
     Ok(Dated { from: dated.from.unwrap_or(Timestamp::MIN), price: Arc::new(price) })
 }

@@ -44,13 +44,17 @@ buckets! {
     Input = "input", token: true;
     /// Input read from a prompt cache.
     CacheRead = "cache_read", token: true;
+    /// Audio input read from a prompt cache, where the provider counts it apart.
+    CacheReadAudio = "cache_read_audio", token: true;
+    /// Image input read from a prompt cache, where the provider counts it apart.
+    CacheReadImage = "cache_read_image", token: true;
     /// Input written to a five-minute prompt cache.
     CacheWrite5m = "cache_write_5m", token: true;
     /// Input written to a one-hour prompt cache.
     CacheWrite1h = "cache_write_1h", token: true;
     /// Audio input.
     InputAudio = "input_audio", token: true;
-    /// Image input, where the provider counts it apart.
+    /// Image and video input, where the provider counts it apart.
     InputImage = "input_image", token: true;
     /// Visible output.
     Output = "output", token: true;
@@ -66,6 +70,24 @@ buckets! {
     Requests = "requests", token: false;
     /// Web searches that the provider ran.
     WebSearches = "web_searches", token: false;
+    /// Web searches with a small search context, where the provider charges by its size.
+    WebSearchesLow = "web_searches_low", token: false;
+    /// Web searches with a medium search context.
+    WebSearchesMedium = "web_searches_medium", token: false;
+    /// Web searches with a large search context.
+    WebSearchesHigh = "web_searches_high", token: false;
+    /// Searches in stored files that the provider ran.
+    FileSearches = "file_searches", token: false;
+    /// Search units of a reranking: one query with up to so many documents as its provider states.
+    RerankSearches = "rerank_searches", token: false;
+    /// Pages that were read, as by OCR.
+    Pages = "pages", token: false;
+    /// Images that were made, where the provider charges for each.
+    Images = "images", token: false;
+    /// Seconds of audio that were heard, each begun one counting.
+    AudioSeconds = "audio_seconds", token: false;
+    /// Milliseconds of computing time, where the provider charges for time.
+    ComputeMs = "compute_ms", token: false;
 }
 
 /// The number of buckets.
@@ -120,9 +142,35 @@ impl Usage {
         Bucket::ALL.into_iter().map(|b| (b, self.get(b))).filter(|(_, n)| *n > 0)
     }
 
-    /// Tokens in all, without the units that are not tokens. Cannot overflow: 11 buckets of 2^53.
+    /// Tokens in all, without the units that are not tokens. Cannot overflow: 13 buckets of 2^53.
     pub fn tokens(&self) -> u64 {
         Bucket::ALL.into_iter().filter(|b| b.is_token()).map(|b| self.get(b)).sum()
+    }
+
+    fn sum(&self, buckets: &[Bucket]) -> u64 {
+        buckets.iter().map(|b| self.get(*b)).sum()
+    }
+
+    /// All input tokens: plain, cached and written to a cache, of whatever modality.
+    pub fn input_tokens(&self) -> u64 {
+        self.sum(&[Bucket::Input, Bucket::InputAudio, Bucket::InputImage])
+            + self.cache_read_tokens()
+            + self.cache_write_tokens()
+    }
+
+    /// All tokens read from a cache, of whatever modality.
+    pub fn cache_read_tokens(&self) -> u64 {
+        self.sum(&[Bucket::CacheRead, Bucket::CacheReadAudio, Bucket::CacheReadImage])
+    }
+
+    /// All tokens written to a cache, of whatever lifetime.
+    pub fn cache_write_tokens(&self) -> u64 {
+        self.sum(&[Bucket::CacheWrite5m, Bucket::CacheWrite1h])
+    }
+
+    /// All output tokens, reasoning too, of whatever modality.
+    pub fn output_tokens(&self) -> u64 {
+        self.sum(&[Bucket::Output, Bucket::Reasoning, Bucket::OutputAudio, Bucket::OutputImage])
     }
 
     /// Conservation: the disjoint buckets add up to the provider's own total.
@@ -182,7 +230,7 @@ mod tests {
     #[test]
     fn the_largest_usage_sums_without_overflow() {
         let usage = Usage::new(Bucket::ALL.map(|b| (b, MAX_COUNT))).unwrap();
-        assert_eq!(usage.tokens(), 11 * MAX_COUNT);
+        assert_eq!(usage.tokens(), 13 * MAX_COUNT);
         assert!(Usage::new([(Bucket::Input, MAX_COUNT + 1)]).is_err());
         assert!(Usage::new([(Bucket::Input, u64::MAX), (Bucket::Input, u64::MAX)]).is_err());
     }

@@ -34,7 +34,23 @@ fn at(text: &str) -> Timestamp {
 
 /// An event with every field set.
 fn full_event() -> UsageEvent {
-    let usage = Usage::new(Bucket::ALL.map(|bucket| (bucket, 1 + bucket as u64))).unwrap();
+    // The buckets of this form's first day; later ones are added beside them.
+    let first = [
+        Bucket::Input,
+        Bucket::CacheRead,
+        Bucket::CacheWrite5m,
+        Bucket::CacheWrite1h,
+        Bucket::InputAudio,
+        Bucket::InputImage,
+        Bucket::Output,
+        Bucket::Reasoning,
+        Bucket::OutputAudio,
+        Bucket::OutputImage,
+        Bucket::Unsplit,
+        Bucket::Requests,
+        Bucket::WebSearches,
+    ];
+    let usage = Usage::new((1..).zip(first).map(|(n, bucket)| (bucket, n))).unwrap();
     let mut event = UsageEvent::new(at("2026-11-24T09:30:00.123Z"), usage);
     event.task_id = Some("T#1182".to_owned().try_into().unwrap());
     event.session_id = Some("s-1".to_owned().try_into().unwrap());
