@@ -1,11 +1,13 @@
 //! The command line, as `--help` explains it.
 
+mod extract;
 mod token;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use extract::ExtractArgs;
 pub(crate) use token::{MintArgs, RoleArg, TokenArgs, TokenCommand, TokenListArgs};
 
 /// Which AI agent, on which task, spent what, on which model.
@@ -42,6 +44,8 @@ pub(crate) enum Command {
     Completeness(ListArgs),
     /// Set, list and remove budgets.
     Budget(BudgetArgs),
+    /// Read what a provider's response says was used, and what that costs, without a ledger.
+    Extract(ExtractArgs),
     /// Make keys, mint tokens, list and revoke them.
     Token(TokenArgs),
 }

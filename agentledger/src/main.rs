@@ -6,6 +6,7 @@ mod commands;
 mod config;
 mod demo;
 mod embedded;
+mod extract;
 mod figures;
 mod handlers;
 mod metrics;
@@ -67,6 +68,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Corrections(args) => commands::corrections(&args),
         Command::Completeness(args) => commands::completeness(&args),
         Command::Budget(args) => commands::budget(&args),
+        Command::Extract(args) => extract::run(&args),
         Command::Token(args) => commands::token(&args),
     }
 }
