@@ -20,6 +20,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::event::UsageEvent;
+use crate::id::{ModelId, ProviderId};
 use crate::money::UnitPrice;
 use crate::usage::Bucket;
 pub use applied::{AppliedPrice, Cost, LongInput, PriceSource, Rates, parent};
@@ -107,9 +108,9 @@ impl PriceBook {
     ///
     /// Both are kept, as an amend may name counts that the other one is for.
     pub fn candidates(&self, event: &UsageEvent) -> impl Iterator<Item = &Arc<AppliedPrice>> {
-        let provider = event.provider.as_ref().map(|provider| provider.as_str());
+        let provider = event.provider.as_ref().map(ProviderId::as_str);
         let tier = event.service_tier.as_deref().unwrap_or_default();
-        let model = event.model.as_ref().map(|model| model.as_str());
+        let model = event.model.as_ref().map(ModelId::as_str);
         let entry = model.and_then(|model| self.price(provider, model, tier, event.time));
         entry.into_iter().chain(&self.fallback)
     }
@@ -123,9 +124,10 @@ impl PriceBook {
         tier: &str,
         time: Timestamp,
     ) -> Option<&Arc<AppliedPrice>> {
-        let named = || self.tiers.iter().find(|known| known.eq_ignore_ascii_case(tier)).map(|t| &**t);
-        let tier = tier::canonical(tier).or_else(named)?;
         let entry = self.entries.get(self.index.find(provider, model)?)?;
+        let named = || self.tiers.iter().find(|known| known.eq_ignore_ascii_case(tier)).map(|t| &**t);
+        let served_by = entry.name().split('/').next().unwrap_or_default();
+        let tier = named().or_else(|| tier::at(served_by, tier))?;
         entry.at(time, tier, &self.version, self.inherit)
     }
 
@@ -143,7 +145,6 @@ pub fn embedded_file() -> Result<BookFile<'static>, PriceBookError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{ModelId, ProviderId};
     use crate::usage::Usage;
 
     fn event(provider: Option<&str>, model: &str, usage: &[(Bucket, u64)]) -> UsageEvent {
@@ -172,7 +173,8 @@ mod tests {
         // 1000 × 0.15 + 1000 × 0.075 + 110 × 0.60, per million.
         assert_eq!(cost(&book, &event(Some("openai"), "gpt-4o-mini", &usage)).unwrap(), "0.000291");
         assert_eq!(cost(&book, &event(None, "gpt-4o-mini-2024-07-18", &usage)).unwrap(), "0.000291");
-        assert_eq!(cost(&book, &event(Some("azure"), "gpt-4o-mini", &usage)), None);
+        assert_eq!(cost(&book, &event(Some("azure"), "gpt-4o-mini", &usage)).unwrap(), "0.000291");
+        assert_eq!(cost(&book, &event(Some("no-such-provider"), "gpt-4o-mini", &usage)), None);
         assert_eq!(cost(&book, &event(None, "no-such-model", &usage)), None);
     }
 

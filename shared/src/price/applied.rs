@@ -117,7 +117,6 @@ impl AppliedPrice {
     }
 }
 
-
 /// What a bucket is a part of, so that its tokens are billed at that price where a book states none for them.
 ///
 /// It follows genai-prices' lattice of units, in which a price holds for all tokens of its kind that have no

@@ -86,8 +86,12 @@ impl Item {
 impl Entry {
     /// Checks a model's prices.
     pub(super) fn new(file: &ModelFile<'_>) -> Result<Self, PriceBookError> {
-        let items =
-            file.prices.iter().map(|price| item(file, price)).collect::<Result<Box<[_]>, PriceBookError>>()?;
+        let items = file.prices.iter().map(|price| item(file, price));
+        let mut items = items.collect::<Result<Box<[_]>, PriceBookError>>()?;
+        // Days may come in any order. Hours stand over the days before them in the file, so those keep theirs.
+        if items.iter().all(|item| item.hours.is_none() && item.days == 0) {
+            items.sort_by_key(|item| item.from);
+        }
         let combinations = items.len() * (items.len() + 1);
         Ok(Self {
             name: format!("{}/{}", file.provider.as_str(), file.model.as_str()),
@@ -126,11 +130,13 @@ impl Entry {
         let of_tier = |item: &Item| tier != tier::STANDARD && *item.tier == *tier;
         let special = match self.items.iter().rposition(|i| of_tier(i) && i.holds(second)) {
             Some(at) => Some(at),
-            None => match self.items.iter().enumerate().filter(|(_, i)| of_tier(i)).min_by_key(|(_, i)| i.from) {
-                Some((first, item)) if standard_at(item.from) == Some(standard) => Some(first),
-                Some(_) => return None,
-                None => None,
-            },
+            None => {
+                match self.items.iter().enumerate().filter(|(_, i)| of_tier(i)).min_by_key(|(_, i)| i.from) {
+                    Some((first, item)) if standard_at(item.from) == Some(standard) => Some(first),
+                    Some(_) => return None,
+                    None => None,
+                }
+            }
         };
         let cell = standard * (self.items.len() + 1) + special.map_or(0, |at| at + 1);
         let applied = self.applied.get(cell)?;
@@ -141,9 +147,8 @@ impl Entry {
         let special = special.and_then(|at| self.items.get(at));
         let standard = self.items.get(standard);
         // A price of the tier replaces the standard one for long inputs, too.
-        let replaced = |bucket: Bucket| {
-            special.is_some_and(|item| item.rates.iter().any(|(known, _)| *known == bucket))
-        };
+        let replaced =
+            |bucket: Bucket| special.is_some_and(|item| item.rates.iter().any(|(known, _)| *known == bucket));
         let kept = standard.into_iter().map(|item| (item, true)).chain(special.map(|item| (item, false)));
         let mut unit = Rates::new();
         let mut long: BTreeMap<u64, Rates> = BTreeMap::new();

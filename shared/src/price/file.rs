@@ -176,7 +176,8 @@ pub struct ModelFile<'a> {
     /// The day on which they were read there.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub checked: Option<Text<'a>>,
-    /// Its prices. Of those that hold at a time, the last applies.
+    /// Its prices. Of those that hold at a time the last applies; where none is bound to hours or days of the
+    /// week, the last to have begun.
     #[serde(borrow)]
     pub prices: Vec<PriceFile<'a>>,
 }

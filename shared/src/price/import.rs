@@ -2,9 +2,13 @@
 
 mod decimal;
 mod genai;
+mod litellm;
+mod overrides;
 mod regex;
 
 pub use genai::genai;
+pub use litellm::litellm;
+pub use overrides::{Discount, Overrides, OwnPrice, OwnProvider};
 
 use super::file::BookFile;
 

@@ -99,7 +99,10 @@ impl Index {
     fn add(&mut self, provider: ProviderAt, name: Box<str>, at: EntryAt) {
         let before = *self.providers[provider].exact.entry(name.clone()).or_insert(at);
         if before == at {
-            self.alone.entry(name).and_modify(|known| *known = known.filter(|k| *k == at)).or_insert(Some(at));
+            self.alone
+                .entry(name)
+                .and_modify(|known| *known = known.filter(|k| *k == at))
+                .or_insert(Some(at));
         }
     }
 
@@ -183,12 +186,7 @@ impl Seen {
         Self(std::iter::repeat_with(OnceLock::new).take(SEEN).collect())
     }
 
-    fn get_or(
-        &self,
-        provider: &str,
-        model: &str,
-        find: impl FnOnce() -> Option<EntryAt>,
-    ) -> Option<EntryAt> {
+    fn get_or(&self, provider: &str, model: &str, find: impl FnOnce() -> Option<EntryAt>) -> Option<EntryAt> {
         let start = hash(provider, model);
         let places = || (0..PROBES).filter_map(move |probe| self.0.get((start + probe) % SEEN));
         let is_it = |known: &&Known| *known.model == *model && *known.provider == *provider;

@@ -2,9 +2,19 @@
 
 use std::collections::HashMap;
 
-use super::file::{BookFile, ModelFile, ProviderFile};
+use super::file::{BookFile, ModelFile, ProviderFile, Text};
 
 impl<'a> BookFile<'a> {
+    /// The book's name of a provider, which may be one that it is called by.
+    pub fn provider_id<'b>(&'b self, name: &'b str) -> &'b str {
+        let is = |text: &Text<'_>| text.as_str().eq_ignore_ascii_case(name);
+        if self.providers.iter().any(|provider| is(&provider.id)) {
+            return name;
+        }
+        let known = self.providers.iter().find(|provider| provider.names.iter().any(is));
+        known.map_or(name, |provider| provider.id.as_str())
+    }
+
     /// Puts `layer` over this book. The whole has the layer's version, and both sources.
     ///
     /// An entry of the same provider and model has its prices replaced, or added to if the layer says `add`, and
@@ -16,7 +26,13 @@ impl<'a> BookFile<'a> {
             places.entry(key(model)).or_insert(at);
         }
         let mut models = Vec::new();
-        for model in layer.models {
+        let mut ids: HashMap<String, String> = HashMap::new();
+        for mut model in layer.models {
+            let name = model.provider.as_str();
+            let id = ids.entry(name.to_owned()).or_insert_with(|| self.provider_id(name).to_owned());
+            if id.as_str() != name {
+                model.provider = id.clone().into();
+            }
             match places.get(&key(&model)).and_then(|at| self.models.get_mut(*at)) {
                 Some(below) => merge(below, model),
                 None => models.push(model),

@@ -130,7 +130,13 @@ mod tests {
 
     fn spellings(provider: &str, model: &str) -> Vec<String> {
         let mut all = Vec::new();
-        assert_eq!(first(provider, model, |name| -> Option<()> { all.push(name.to_owned()); None }), None);
+        assert_eq!(
+            first(provider, model, |name| -> Option<()> {
+                all.push(name.to_owned());
+                None
+            }),
+            None
+        );
         all
     }
 

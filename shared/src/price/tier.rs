@@ -38,6 +38,12 @@ pub(super) fn canonical(name: &str) -> Option<&'static str> {
     NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, tier)| *tier)
 }
 
+/// The same at one provider. `OpenRouter` hands on what its upstream called the capacity that it used, and bills
+/// the same for it: its stated costs of such calls are those of the standard price.
+pub(super) fn at(provider: &str, name: &str) -> Option<&'static str> {
+    canonical(name).or((provider == "openrouter").then_some(STANDARD))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,7 +53,8 @@ mod tests {
         assert_eq!(canonical("ON_DEMAND"), Some(STANDARD));
         assert_eq!(canonical("Flex"), Some("flex"));
         for unknown in ["provisioned_throughput", "scale", "reserved", "batchy"] {
-            assert_eq!(canonical(unknown), None, "{unknown}");
+            assert_eq!(at("openai", unknown), None, "{unknown}");
         }
+        assert_eq!(at("openrouter", "provisioned"), Some(STANDARD));
     }
 }

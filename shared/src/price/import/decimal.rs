@@ -43,6 +43,11 @@ pub(super) fn shifted(value: Decimal, exponent: i32) -> Option<Decimal> {
     Decimal::try_from_i128_with_scale(mantissa, scale).ok().map(|value| value.normalize())
 }
 
+/// `value` to so many places: what cannot be kept exactly is rounded, half to even.
+pub(super) fn kept(value: Decimal, places: u32) -> Decimal {
+    value.round_dp(places).normalize()
+}
+
 /// `value` in `parts`, if that is exact within 15 places.
 pub(super) fn divided(value: Decimal, parts: u32) -> Option<Decimal> {
     let value = value.normalize();

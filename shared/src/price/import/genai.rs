@@ -178,9 +178,7 @@ fn globs(rule: &Match) -> Option<Vec<String>> {
         Match::EndsWith(text) => vec![format!("*{}", plain(text)?)],
         Match::Contains(text) => vec![format!("*{}*", plain(text)?)],
         Match::Regex(text) => regex::globs(text)?,
-        Match::Or(all) => {
-            all.iter().map(globs).collect::<Option<Vec<_>>>()?.into_iter().flatten().collect()
-        }
+        Match::Or(all) => all.iter().map(globs).collect::<Option<Vec<_>>>()?.into_iter().flatten().collect(),
         Match::And(all) => all.iter().try_fold(vec![String::new()], |heads, rule| {
             let tails = globs(rule)?;
             let join = |head: &String, tail: &String| {
@@ -318,7 +316,9 @@ impl Reader {
         let mut file = PriceFile::default();
         let mut long: BTreeMap<u64, Vec<(Text<'static>, Text<'static>)>> = BTreeMap::new();
         let video_differs = match (prices.get("input_video_mtok"), prices.get("input_image_mtok")) {
-            (Some(video), image) => image.or_else(|| prices.get("input_mtok")).map(|i| i.get()) != Some(video.get()),
+            (Some(video), image) => {
+                image.or_else(|| prices.get("input_mtok")).map(|i| i.get()) != Some(video.get())
+            }
             _ => false,
         };
         if video_differs {
@@ -380,7 +380,7 @@ impl Reader {
 
     /// A price of a million to the place to which the price of one is kept.
     fn kept(&mut self, name: &str, price: Decimal) -> Decimal {
-        let kept = price.round_dp(MAX_SCALE - 6);
+        let kept = super::decimal::kept(price, MAX_SCALE - 6);
         if kept != price {
             self.leave_out(format!("`{name}`: the digits of {price} after {kept}"));
         }

@@ -135,28 +135,34 @@ mod tests {
             (r"^gemini-3\.5-flash-\d", &["gemini-3.5-flash-#*"]),
             (r"^(?!.*-[tT][tT][sS](?:$|-))", &["!*-tts&!*-tts-*"]),
             (r"^composer-2\.5\[fast=false\]$", &["composer-2.5[fast=false]"]),
-            (
-                r"^(a/)?b(-\d{2})?$",
-                &["a/b-##", "a/b", "b-##", "b"],
-            ),
+            (r"^(a/)?b(-\d{2})?$", &["a/b-##", "a/b", "b-##", "b"]),
             (r"^o[134]", &["o1*", "o3*", "o4*"]),
-            (r"^(?![^/]+/)(?:labs-)?(?:(?:mi|code)stral|mixtral)", &[
-                "labs-mistral*&!*/*",
-                "labs-codestral*&!*/*",
-                "labs-mixtral*&!*/*",
-                "mistral*&!*/*",
-                "codestral*&!*/*",
-                "mixtral*&!*/*",
-            ]),
+            (
+                r"^(?![^/]+/)(?:labs-)?(?:(?:mi|code)stral|mixtral)",
+                &[
+                    "labs-mistral*&!*/*",
+                    "labs-codestral*&!*/*",
+                    "labs-mixtral*&!*/*",
+                    "mistral*&!*/*",
+                    "codestral*&!*/*",
+                    "mixtral*&!*/*",
+                ],
+            ),
             ("part", &["*part*"]),
         ] {
-            assert_eq!(globs(regex).as_deref(), Some(&wanted.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()[..]), "{regex}");
+            assert_eq!(
+                globs(regex).as_deref(),
+                Some(&wanted.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()[..]),
+                "{regex}"
+            );
         }
     }
 
     #[test]
     fn what_is_not_understood_is_not_guessed() {
-        for regex in ["a+", "a{2,3}", "[a-z]", "[^a]", r"\w", "(?=x)", "a.b", "(a", "a)", "^(?!x)y", "[", "a{99999}"] {
+        for regex in
+            ["a+", "a{2,3}", "[a-z]", "[^a]", r"\w", "(?=x)", "a.b", "(a", "a)", "^(?!x)y", "[", "a{99999}"]
+        {
             assert_eq!(globs(regex), None, "{regex}");
         }
     }
