@@ -117,7 +117,7 @@ impl FromStr for Usd {
 
 /// Digits, with at most one point between them. The library takes `1_000`, `.5` and `+5` as well, which another
 /// reader of the same file may read otherwise.
-fn decimal(text: &str) -> Result<Decimal, MoneyError> {
+pub(crate) fn decimal(text: &str) -> Result<Decimal, MoneyError> {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let unsigned = text.strip_prefix('-').unwrap_or(text);
     let plain = match unsigned.split_once('.') {
