@@ -8,7 +8,12 @@ use crate::id::{ModelId, ProviderId};
 use crate::usage::{Usage, UsageError};
 
 mod anthropic;
+pub mod broken;
+pub mod document;
+pub mod frame;
+pub mod keep;
 mod openai;
+mod scan;
 
 /// The most models besides the one that answered: each is an event.
 pub const MAX_MODELS: usize = 16;
