@@ -24,6 +24,9 @@ AGENTLEDGER_SEEDS=3000 AGENTLEDGER_FIRST_SEED=100000 \
 echo "-- exactly once, as a process: 30 kills"
 scripts/crash-test.sh 30
 
+echo "-- extraction, a gigabyte in each framing"
+cargo test --locked -p shared --test flat_memory -- --ignored --nocapture
+
 corpus=${AGENTLEDGER_CORPUS:-../shared/corpus}
 if [ -d "$corpus" ]; then
     echo "-- extraction against recorded responses"

@@ -17,6 +17,8 @@ pub(crate) enum Form {
     CloudEvents,
     /// The data of a CloudEvents event whose envelope is in the headers.
     CloudEventData,
+    /// A provider's stream, as it came.
+    Stream,
 }
 
 impl Form {
@@ -35,6 +37,13 @@ impl Form {
             "application/cloudevents+json" => Ok(Self::CloudEvent),
             "application/cloudevents-batch+json" => Ok(Self::CloudEvents),
             "application/json" | "application/x-www-form-urlencoded" | "" => Ok(Self::plain(headers)),
+            "text/event-stream"
+            | "application/vnd.amazon.eventstream"
+            | "application/x-ndjson"
+            | "application/ndjson"
+            | "application/jsonl"
+            | "application/x-jsonl"
+            | "application/stream+json" => Ok(Self::Stream),
             other if other.starts_with("application/cloudevents") => Err(refused()),
             other if other.starts_with("application/") && other.ends_with("+json") => {
                 Ok(Self::plain(headers))
@@ -49,7 +58,8 @@ impl Form {
 }
 
 fn refused() -> Problem {
-    let detail = "the content-type is none that is read; send application/json, application/cloudevents+json or \
-                  application/cloudevents-batch+json";
+    let detail = "the content-type is none that is read; send application/json, application/cloudevents+json, \
+                  application/cloudevents-batch+json, or a provider's stream as text/event-stream, \
+                  application/x-ndjson or application/vnd.amazon.eventstream";
     Problem::new(Code::UnsupportedMediaType, detail)
 }

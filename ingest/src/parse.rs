@@ -3,11 +3,12 @@
 use edge::limits::MAX_EVENTS;
 use edge::{Code, Fault, Problem};
 use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use jiff::Timestamp;
 use serde_json::Value;
-use shared::event::{Body, UsageEvent};
-use shared::extract::{self, Hints};
-use shared::id::{AgentId, OwnId, ProviderId, SealKey, SessionId, TaskId, TeamId};
+use shared::event::{Body, Outcome, UsageEvent};
+use shared::extract::{self, Answer, ExtractError, Hints, Status};
+use shared::id::{AgentId, ModelId, OwnId, ProviderId, SealKey, SessionId, TaskId, TeamId};
 use shared::sequence::SequenceMark;
 
 use crate::cloudevents::{self, Envelope};
@@ -46,6 +47,12 @@ pub(crate) struct Defaults {
     pub(crate) team: Option<TeamId>,
     pub(crate) parent: Option<AgentId>,
     pub(crate) provider: Option<ProviderId>,
+    /// Of a response: the path that it was asked for at.
+    path: Option<String>,
+    /// Of a response: the model that was asked for.
+    model: Option<ModelId>,
+    /// Of a response: its content type.
+    content_type: Option<String>,
     pub(crate) now: Timestamp,
     pub(crate) closed_before: Timestamp,
 }
@@ -61,7 +68,13 @@ impl Defaults {
     }
 
     fn hints(&self) -> Hints<'_> {
-        Hints { provider: self.provider.as_ref().map(ProviderId::as_str) }
+        Hints {
+            provider: self.provider.as_ref().map(ProviderId::as_str),
+            path: self.path.as_deref(),
+            model: self.model.as_ref().map(ModelId::as_str),
+            content_type: self.content_type.as_deref(),
+            ..Hints::default()
+        }
     }
 }
 
@@ -104,12 +117,21 @@ pub(crate) fn submission(
         team: header(headers, "x-team-id", &mut faults, TeamId::parse),
         parent: header(headers, "x-parent-agent-id", &mut faults, AgentId::parse),
         provider: header(headers, "x-provider", &mut faults, ProviderId::parse),
+        path: header(headers, "x-provider-path", &mut faults, path),
+        model: header(headers, "x-model", &mut faults, ModelId::parse),
+        content_type: headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned),
         now,
         closed_before,
     };
     if !faults.is_empty() {
         return Err(invalid(faults));
     }
+    if form == Form::Stream {
+        let drafts =
+            response(extract::extract(body, defaults.hints()), 0, &defaults, None).map_err(invalid)?;
+        return bounded(Submission { key, mark, drafts, ignored: 0 });
+    }
+    let raw = body;
     let body = json::read(body).map_err(|error| match (error.fault(), error) {
         (Some(fault), _) => invalid(vec![fault]),
         (None, JsonError::Syntax(error)) => {
@@ -120,13 +142,13 @@ pub(crate) fn submission(
     let mut reading = Reading::default();
     let enveloped = |value: &Value, index| {
         let (envelope, data) = cloudevents::structured(value, index, &defaults)?;
-        event(&data, index, &defaults, Some(&envelope))
+        event(&data, index, &defaults, Some(&envelope), None)
     };
     match (form, &body) {
         (Form::CloudEventData, data) => {
             reading.take(
                 cloudevents::binary(headers, &defaults)
-                    .and_then(|envelope| event(data, 0, &defaults, Some(&envelope))),
+                    .and_then(|envelope| event(data, 0, &defaults, Some(&envelope), Some(raw))),
             );
         }
         (Form::CloudEvents, Value::Array(events)) => {
@@ -158,15 +180,34 @@ pub(crate) fn submission(
                 let reason = format!("is {}, not an array", kind(other));
                 return Err(invalid(vec![Fault::of_request("events", reason)]));
             }
-            None => reading.take(event(&body, 0, &defaults, None)),
+            None => reading.take(event(&body, 0, &defaults, None, Some(raw))),
         },
-        (Form::Json | Form::CloudEvent, other) => {
+        (Form::Json | Form::CloudEvent | Form::Stream, other) => {
             let detail = format!("the body is {}; send one event, or {{\"events\": […]}}", kind(other));
             return Err(Problem::new(Code::InvalidJson, detail));
         }
     }
     let Reading { drafts, ignored, faults } = reading;
-    if faults.is_empty() { Ok(Submission { key, mark, drafts, ignored }) } else { Err(invalid(faults)) }
+    if faults.is_empty() { bounded(Submission { key, mark, drafts, ignored }) } else { Err(invalid(faults)) }
+}
+
+/// A submission of as many events as one may hold: a response can be several.
+fn bounded(submission: Submission) -> Result<Submission, Problem> {
+    let events = submission.drafts.len();
+    if events > MAX_EVENTS {
+        let detail =
+            format!("the response holds {events} calls; at most {MAX_EVENTS} are accepted in one submission");
+        return Err(Problem::new(Code::TooManyEvents, detail));
+    }
+    Ok(submission)
+}
+
+/// The longest path that is read as a hint, in bytes.
+const MAX_PATH: usize = 1024;
+
+fn path(text: &str) -> Result<String, &'static str> {
+    let is_path = text.starts_with('/') && text.len() <= MAX_PATH;
+    if is_path { Ok(text.to_owned()) } else { Err("is no path of at most 1024 bytes, such as /v1/messages") }
 }
 
 /// Reads a list of events, each of which may add faults.
@@ -187,19 +228,29 @@ fn several(
 }
 
 /// Reads one event, or a provider's own response. Among several native events there is no place for one: it
-/// does not say whose it is.
+/// does not say whose it is. `raw` are the bytes of the value, where it is all of the body.
 fn event(
     value: &Value,
     index: usize,
     defaults: &Defaults,
     envelope: Option<&Envelope>,
+    raw: Option<&[u8]>,
 ) -> Result<(Vec<Draft>, usize), Vec<Fault>> {
-    // No provider names our agents: who does wrote an event of their own, and is to hear what is wrong with it.
-    let own = value.get("agent_id").is_some();
-    match extract::recognise(value, defaults.hints()).filter(|_| !own) {
-        Some(family) => response(family, value, index, defaults, envelope).map(|drafts| (drafts, 0)),
-        None => native(value, index, defaults, envelope),
+    // No provider names our agents or corrects our events: who does wrote an event of their own, and is to hear
+    // what is wrong with it.
+    let kinds = ["usage", "void", "amend", "task_outcome"];
+    let own =
+        value.get("agent_id").is_some() || value["type"].as_str().is_some_and(|kind| kinds.contains(&kind));
+    if !own {
+        let answer = match raw {
+            Some(bytes) => extract::extract(bytes, defaults.hints()),
+            None => extract::extract_value(value, defaults.hints()),
+        };
+        if answer.shape.is_some() || answer.status == Status::ErrorResponse {
+            return response(answer, index, defaults, envelope).map(|drafts| (drafts, 0));
+        }
     }
+    native(value, index, defaults, envelope)
 }
 
 fn native(
@@ -233,10 +284,9 @@ pub(crate) fn header<T, E: ToString>(
     parsed.map_err(|reason| faults.push(Fault::of_request(name, reason))).ok()
 }
 
-/// A provider's own response, by the headers alone: an event for each model that took part.
+/// A provider's own response, by the headers alone: an event for each call of it, and for each model that took part.
 fn response(
-    family: &dyn extract::Extractor,
-    body: &Value,
+    answer: Answer,
     index: usize,
     defaults: &Defaults,
     envelope: Option<&Envelope>,
@@ -250,9 +300,24 @@ fn response(
         Some(agent) => agent.map_err(|fault| vec![fault])?,
         None => return Err(fault("agent_id", NO_AGENT.to_owned())),
     };
-    let found = family
-        .extract(body, defaults.hints())
-        .map_err(|e| fault("usage", format!("of this {} response cannot be read: {e}", family.name())))?;
+    let shape = answer.shape.unwrap_or("provider's");
+    match answer.status {
+        Status::Ok => {}
+        Status::ErrorResponse => {
+            let reason =
+                "says that the call failed: there is nothing to meter; send responses that succeeded";
+            return Err(fault("error", reason.to_owned()));
+        }
+        Status::NoUsage => {
+            let error = answer.problem.unwrap_or(ExtractError::NoUsage);
+            return Err(fault("usage", format!("of this {shape} response cannot be read: {error}")));
+        }
+        Status::Unrecognised => {
+            let reason = "is not found: the body is no response of a provider that is known; send it as it came, \
+                          and name the provider in x-provider";
+            return Err(fault("usage", reason.to_owned()));
+        }
+    }
     let given = envelope.and_then(|envelope| envelope.time);
     let draft = |(n, found): (usize, extract::Extraction)| {
         let mut event = UsageEvent::new(given.unwrap_or(server_time(defaults.now)), found.usage);
@@ -260,6 +325,9 @@ fn response(
         event.provider = Some(found.provider);
         event.model = found.model;
         event.service_tier = found.service_tier;
+        event.operation = found.operation.map(str::to_owned);
+        event.reported_cost_usd = found.reported_cost_usd;
+        event.outcome = answer.partial.then_some(Outcome::Partial);
         if let Some(envelope) = envelope {
             envelope.tag(&agent, &mut event.tags, index).map_err(|fault| vec![fault])?;
         }
@@ -267,12 +335,12 @@ fn response(
         let id = match envelope.map(|envelope| &envelope.id) {
             None => None,
             Some(id) if n == 0 => Some(id.clone()),
-            // One envelope has one id; what else took part is numbered after it.
+            // One envelope has one id; what else it holds is numbered after it.
             Some(id) => Some(OwnId::parse(&format!("{id}.{n}")).map_err(|e| fault_of_id(index, &e))?),
         };
         Ok(Draft { agent: agent.clone(), id, body: Body::Usage(event) })
     };
-    found.into_iter().enumerate().map(draft).collect()
+    answer.calls.into_iter().enumerate().map(draft).collect()
 }
 
 fn fault_of_id(index: usize, error: &shared::id::IdError) -> Vec<Fault> {

@@ -1,39 +1,65 @@
 //! Usage extraction: from a provider's own response body to disjoint buckets.
 //!
-//! One file per provider family, each stating its counting rule and citing the provider's documentation.
+//! Bytes in, in any pieces; documents are taken out of their framing, of each only what may hold usage is kept, and
+//! one family of shapes counts it. One file per provider family, each stating its counting rule and citing the
+//! provider's documentation. A response without usage is unknown, and one that says that the call failed has
+//! nothing to meter: neither is a zero.
 
-use serde_json::Value;
-
-use crate::id::{ModelId, ProviderId};
+use crate::money::Usd;
 use crate::usage::{Usage, UsageError};
 
+mod answer;
 mod anthropic;
+mod bedrock;
+pub mod broken;
+mod cohere;
+mod compatible;
+mod context;
+pub mod document;
+mod extractor;
+mod failure;
+mod family;
+pub mod frame;
+mod google;
+mod inclusive;
+pub mod keep;
+mod ollama;
 mod openai;
+mod others;
+mod perplexity;
+mod read;
+mod scan;
+mod tree;
+mod xai;
+
+pub use answer::{Answer, Extraction, Status};
+pub use broken::Broken;
+pub use extractor::{Extractor, extract, extract_value};
 
 /// The most models besides the one that answered: each is an event.
 pub const MAX_MODELS: usize = 16;
+/// The most calls of one response. A batch's results hold at most so many:
+/// <https://platform.claude.com/docs/en/build-with-claude/batch-processing>.
+pub const MAX_CALLS: usize = 100_000;
 
-/// What is known of a body besides itself.
+/// What is known of a body besides itself. All of it is optional.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Hints<'a> {
-    /// The `x-provider` header.
+    /// The provider's name: the `x-provider` header. It decides where the body is ambiguous.
     pub provider: Option<&'a str>,
+    /// The path of the request.
+    pub path: Option<&'a str>,
+    /// The model, deployment or profile that was asked for.
+    pub model: Option<&'a str>,
+    /// The response's content type.
+    pub content_type: Option<&'a str>,
+    /// The response's HTTP status.
+    pub status: Option<u16>,
+    /// The response's headers.
+    pub headers: &'a [(&'a str, &'a str)],
 }
 
-/// What a response says was used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Extraction {
-    /// Who served it.
-    pub provider: ProviderId,
-    /// The model that answered.
-    pub model: Option<ModelId>,
-    /// The service tier that applied, unless it is the standard one.
-    pub service_tier: Option<String>,
-    /// Disjoint counts.
-    pub usage: Usage,
-}
-
-/// Why a recognised body yields no usage.
+/// Why what is recognised cannot be counted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExtractError {
     /// The response holds no usage: what was used is unknown, not zero.
@@ -66,70 +92,16 @@ pub enum ExtractError {
         /// The most accepted.
         most: usize,
     },
+    /// More elements of a list than are looked at, so that their sum is unknown.
+    #[error("`{field}` holds more than can be counted")]
+    TooManyElements {
+        /// The list.
+        field: &'static str,
+    },
+    /// Its bytes are not what they should be.
+    #[error("a part of the response cannot be read: {0}")]
+    Broken(Broken),
     /// The counts contradict each other.
     #[error(transparent)]
     Usage(#[from] UsageError),
-}
-
-/// One family of response shapes.
-pub trait Extractor: Sync {
-    /// Its name, as in `x-provider`.
-    fn name(&self) -> &'static str;
-
-    /// Whether a body is of this family. Exact: a body that two families could claim is left to the hint.
-    fn recognises(&self, body: &Value, hints: Hints<'_>) -> bool;
-
-    /// Reads the usage of a body that it recognises: that of the model that answered, and then that of each
-    /// other model that took part.
-    fn extract(&self, body: &Value, hints: Hints<'_>) -> Result<Vec<Extraction>, ExtractError>;
-}
-
-/// Every family, in the order in which they are asked.
-pub static EXTRACTORS: &[&dyn Extractor] =
-    &[&openai::ChatCompletions, &openai::Responses, &anthropic::Messages];
-
-/// The family of a body; none if it is no provider's response that is known.
-pub fn recognise(body: &Value, hints: Hints<'_>) -> Option<&'static dyn Extractor> {
-    EXTRACTORS.iter().copied().find(|extractor| extractor.recognises(body, hints))
-}
-
-/// A count that may be absent or null, which is 0.
-fn count(object: &Value, name: &str) -> Result<u64, ExtractError> {
-    match &object[name] {
-        Value::Null => Ok(0),
-        Value::Number(n) => n
-            .as_u64()
-            .filter(|n| *n <= crate::usage::MAX_COUNT)
-            .ok_or_else(|| ExtractError::Count(name.to_owned())),
-        _ => Err(ExtractError::Count(name.to_owned())),
-    }
-}
-
-fn model(body: &Value) -> Result<Option<ModelId>, ExtractError> {
-    name(&body["model"], "model", ModelId::parse)
-}
-
-/// The provider that was named, or the one whose shape it is.
-fn provider(hints: Hints<'_>, family: &str) -> Result<ProviderId, ExtractError> {
-    ProviderId::parse(hints.provider.unwrap_or(family))
-        .map_err(|e| ExtractError::Name { field: "x-provider", reason: e.to_string() })
-}
-
-fn tier(value: &Value) -> Result<Option<String>, ExtractError> {
-    let parsed = name(value, "service_tier", ProviderId::parse)?;
-    Ok(parsed.map(String::from))
-}
-
-fn name<T>(
-    value: &Value,
-    field: &'static str,
-    parse: impl Fn(&str) -> Result<T, crate::id::IdError>,
-) -> Result<Option<T>, ExtractError> {
-    match value {
-        Value::Null => Ok(None),
-        Value::String(text) => {
-            parse(text).map(Some).map_err(|e| ExtractError::Name { field, reason: e.to_string() })
-        }
-        _ => Err(ExtractError::Name { field, reason: "is not a string".to_owned() }),
-    }
 }

@@ -24,6 +24,8 @@ pub(super) fn submission() -> Value {
     let sent = json!({"specversion": "1.0", "id": "call-78", "source": "/runners/eu-3",
         "type": "com.example.model.usage", "subject": "researcher-7",
         "data": {"model": "gpt-4o-mini", "usage": {"input": 812, "output": 220}}});
+    let stream = json!({"schema": {"type": "string",
+        "description": "A provider's own stream, as it came: each call of it is an event."}});
     json!({
         "required": true,
         "description": "May be sent with `content-encoding: gzip`; the limits hold for what is in it too.",
@@ -40,6 +42,10 @@ pub(super) fn submission() -> Value {
             "application/cloudevents-batch+json": {
                 "schema": events, "examples": {"calls": {"value": [sent]}},
             },
+            "text/event-stream": stream,
+            "application/x-ndjson": stream,
+            "application/vnd.amazon.eventstream": {"schema": {"type": "string", "format": "binary",
+                "description": "A stream of Amazon Bedrock's, as it came."}},
         },
     })
 }

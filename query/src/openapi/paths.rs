@@ -214,6 +214,7 @@ fn alerts(schemas: &mut Schemas) -> Operation {
 
 fn usage(schemas: &mut Schemas) -> Operation {
     let sequence = json!({"type": "integer", "minimum": 0, "maximum": MAX_SEQUENCE});
+    let path = json!({"type": "string", "pattern": "^/[!-~]*$", "maxLength": 1024});
     Operation {
         path: "/v1/usage".to_owned(),
         method: "post",
@@ -227,6 +228,8 @@ fn usage(schemas: &mut Schemas) -> Operation {
             Param::header("x-team-id", "The team, likewise.", schemas.of::<TeamId>()),
             Param::header("x-parent-agent-id", "Who delegated the work.", schemas.of::<AgentId>()),
             Param::header("x-provider", "The provider of a response.", schemas.of::<ProviderId>()),
+            Param::header("x-provider-path", "The path that a response was asked for at.", path),
+            Param::header("x-model", "The model that a response was asked of.", schemas.of::<ModelId>()),
             Param::header("x-sender-id", "Who numbers its submissions.", schemas.of::<SenderId>()),
             Param::header("x-sequence", "The number of this one; needs `x-sender-id`.", sequence),
         ],

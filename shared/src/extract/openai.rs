@@ -1,168 +1,387 @@
 //! OpenAI's counting rule: parts are inside their whole.
 //!
 //! Chat completions: `prompt_tokens` contains `prompt_tokens_details.cached_tokens`, `.cache_write_tokens` (from
-//! GPT-5.6 on, at a price of their own) and `.audio_tokens`;
+//! GPT-5.6 on, at a price of their own), `.audio_tokens` and `.image_tokens`;
 //! `completion_tokens` contains `completion_tokens_details.reasoning_tokens` and `.audio_tokens`;
-//! `total_tokens` is the sum of both wholes. The Responses API names them `input_tokens` and `output_tokens`.
+//! `total_tokens` is the sum of both wholes. Responses, realtime and images name them `input_tokens` and
+//! `output_tokens`; their `cached_tokens_details` say of what modality the cached tokens are. A transcription is
+//! billed by tokens or by duration, as its usage says. An assistant's run states the usage of all its steps.
+//!
+//! A web search is a fee for each `search` action; opening a page or finding in it is none. The items of a
+//! response are looked at up to the 64th.
 //! Source: <https://platform.openai.com/docs/api-reference/chat/object>,
 //! <https://platform.openai.com/docs/api-reference/responses/object>,
-//! <https://developers.openai.com/api/docs/guides/prompt-caching>.
+//! <https://platform.openai.com/docs/api-reference/realtime-server-events/response/done>,
+//! <https://platform.openai.com/docs/api-reference/images/object>,
+//! <https://platform.openai.com/docs/api-reference/audio/json-object>,
+//! <https://platform.openai.com/docs/api-reference/runs/object>,
+//! <https://developers.openai.com/api/docs/guides/prompt-caching>,
+//! <https://developers.openai.com/api/docs/guides/tools-web-search>.
 
 use serde_json::Value;
 
-use super::{ExtractError, Extraction, Extractor, Hints, count, model, provider, tier};
+use super::compatible;
+use super::context::Context;
+use super::document::Document;
+use super::family::{Counted, Family, Seen};
+use super::inclusive::{Inclusive, Names};
+use super::read::{begun, count, first, known, text};
+use super::{ExtractError, xai};
 use crate::usage::{Bucket, Usage};
 
 /// `POST /v1/chat/completions`, and whoever answers in its shape.
-pub(super) struct ChatCompletions;
+pub(super) struct Chat;
 
-impl Extractor for ChatCompletions {
-    fn name(&self) -> &'static str {
+impl Family for Chat {
+    fn shape(&self) -> &'static str {
+        "openai.chat"
+    }
+
+    fn provider(&self) -> &'static str {
         "openai"
     }
 
-    fn recognises(&self, body: &Value, _hints: Hints<'_>) -> bool {
-        body["object"] == "chat.completion" || body["usage"].get("prompt_tokens").is_some()
+    fn claims(&self, document: &Document<'_>, context: &Context) -> bool {
+        let value = document.value;
+        let object = text(value, "object").unwrap_or_default();
+        object.starts_with("chat.completion")
+            || value.get("choices").is_some_and(Value::is_array)
+            || value["usage"].get("prompt_tokens").is_some()
+            // A chunk of which nothing else was kept.
+            || (context.path_has("chat/completions") && object.is_empty() && value.get("choices").is_some())
     }
 
-    fn extract(&self, body: &Value, hints: Hints<'_>) -> Result<Vec<Extraction>, ExtractError> {
-        let names = Names {
-            input: "prompt_tokens",
-            input_details: "prompt_tokens_details",
-            output: "completion_tokens",
-            output_details: "completion_tokens_details",
-        };
-        read(body, hints, &names)
+    fn gather(&self, seen: &mut Seen, document: &Document<'_>) {
+        let value = document.value;
+        compatible::gather(seen, value);
+        let ends = |choice: &Value| text(choice, "finish_reason").is_some();
+        if document.event.is_none() && text(value, "object").is_some_and(|object| !object.ends_with("chunk"))
+            || value["choices"].as_array().is_some_and(|choices| choices.iter().any(ends))
+        {
+            seen.complete = true;
+        }
+    }
+
+    fn count(&self, seen: &Seen, context: &Context) -> Result<Counted, ExtractError> {
+        compatible::count(seen, context)
     }
 }
 
-/// `POST /v1/responses`.
+/// `POST /v1/completions`, the text endpoint from before chat.
+pub(super) struct Completions;
+
+impl Family for Completions {
+    fn shape(&self) -> &'static str {
+        "openai.completions"
+    }
+
+    fn provider(&self) -> &'static str {
+        "openai"
+    }
+
+    fn operation(&self) -> &'static str {
+        "text_completion"
+    }
+
+    fn claims(&self, document: &Document<'_>, _: &Context) -> bool {
+        document.value["object"] == "text_completion" || document.value["choices"][0].get("text").is_some()
+    }
+
+    fn gather(&self, seen: &mut Seen, document: &Document<'_>) {
+        Chat.gather(seen, document);
+    }
+
+    fn count(&self, seen: &Seen, context: &Context) -> Result<Counted, ExtractError> {
+        compatible::count(seen, context)
+    }
+}
+
+/// `POST /v1/embeddings`, and whoever answers with a list of data: rerankers too.
+pub(super) struct Embeddings;
+
+impl Family for Embeddings {
+    fn shape(&self) -> &'static str {
+        "openai.embeddings"
+    }
+
+    fn provider(&self) -> &'static str {
+        "openai"
+    }
+
+    fn operation(&self) -> &'static str {
+        "embeddings"
+    }
+
+    fn claims(&self, document: &Document<'_>, _: &Context) -> bool {
+        let value = document.value;
+        let data = value["data"].as_array().and_then(|data| data.first());
+        let kinds = ["embedding", "relevance_score"];
+        let of_kind = data.is_some_and(|datum| kinds.iter().any(|kind| datum.get(*kind).is_some()));
+        of_kind || (value["object"] == "list" && value.get("usage").is_some())
+    }
+
+    fn gather(&self, seen: &mut Seen, document: &Document<'_>) {
+        compatible::gather(seen, document.value);
+        seen.complete = true;
+    }
+
+    fn count(&self, seen: &Seen, context: &Context) -> Result<Counted, ExtractError> {
+        compatible::count(seen, context)
+    }
+}
+
+/// `POST /v1/responses`, and whoever answers in its shape.
 pub(super) struct Responses;
 
-impl Extractor for Responses {
-    fn name(&self) -> &'static str {
+impl Family for Responses {
+    fn shape(&self) -> &'static str {
+        "openai.responses"
+    }
+
+    fn provider(&self) -> &'static str {
         "openai"
     }
 
-    fn recognises(&self, body: &Value, hints: Hints<'_>) -> bool {
-        let usage = &body["usage"];
-        body["object"] == "response"
+    fn claims(&self, document: &Document<'_>, context: &Context) -> bool {
+        let value = document.value;
+        let usage = &value["usage"];
+        let named = matches!(context.provider(), "openai" | "azure" | "xai" | "bedrock-mantle");
+        value["object"] == "response"
+            || value["response"]["object"] == "response"
+            || text(value, "type")
+                .is_some_and(|kind| kind.starts_with("response.") && kind != "response.done")
             || usage.get("input_tokens_details").is_some()
-            || (hints.provider == Some("openai") && usage.get("input_tokens").is_some())
+            || (named && usage.get("input_tokens").is_some() && usage.get("output_tokens").is_some())
     }
 
-    fn extract(&self, body: &Value, hints: Hints<'_>) -> Result<Vec<Extraction>, ExtractError> {
-        let names = Names {
-            input: "input_tokens",
-            input_details: "input_tokens_details",
-            output: "output_tokens",
-            output_details: "output_tokens_details",
+    fn gather(&self, seen: &mut Seen, document: &Document<'_>) {
+        let value = document.value;
+        let response = if value["response"].is_object() { &value["response"] } else { value };
+        seen.latest(response, "usage");
+        if let Some(items) = response["output"].as_array() {
+            let ran = |kind: &str| {
+                items.iter().filter(|item| item["type"] == kind && searches(item)).count() as u64
+            };
+            seen.searches = seen.searches.max(ran("web_search_call"));
+            seen.file_searches = seen.file_searches.max(ran("file_search_call"));
+        }
+        let ends = ["response.completed", "response.incomplete", "response.failed"];
+        seen.complete |= match text(value, "type") {
+            Some(kind) => ends.contains(&kind),
+            None => true,
         };
-        read(body, hints, &names)
+    }
+
+    fn count(&self, seen: &Seen, context: &Context) -> Result<Counted, ExtractError> {
+        let counted = compatible::count(seen, context)?;
+        // xAI states the calls that succeeded, and these are what it bills.
+        if counted.usage.get(Bucket::WebSearches) > 0 || xai::states_tools(&seen.usage) {
+            return Ok(counted);
+        }
+        let fees = [(Bucket::WebSearches, seen.searches), (Bucket::FileSearches, seen.file_searches)];
+        let usage = Usage::new(counted.usage.iter().chain(fees))?;
+        Ok(Counted { usage, ..counted })
     }
 }
 
-struct Names {
-    input: &'static str,
-    input_details: &'static str,
-    output: &'static str,
-    output_details: &'static str,
+/// Whether a call of a search tool is a search: other actions of it (`open_page`, `find_in_page`) are no fee.
+fn searches(item: &Value) -> bool {
+    text(&item["action"], "type").is_none_or(|action| action == "search")
 }
 
-fn read(body: &Value, hints: Hints<'_>, names: &Names) -> Result<Vec<Extraction>, ExtractError> {
-    let usage = &body["usage"];
-    if !usage.is_object() {
-        return Err(ExtractError::NoUsage);
+/// A `response.done` message of the realtime API, or the transcription of what it heard.
+pub(super) struct Realtime;
+
+impl Family for Realtime {
+    fn shape(&self) -> &'static str {
+        "openai.realtime"
     }
-    let (inside, outside) = (&usage[names.input_details], &usage[names.output_details]);
-    let input = count(usage, names.input)?;
-    let cached = count(inside, "cached_tokens")?;
-    let written = count(inside, "cache_write_tokens")?;
-    let input_audio = count(inside, "audio_tokens")?;
-    let output = count(usage, names.output)?;
-    let reasoning = count(outside, "reasoning_tokens")?;
-    let output_audio = count(outside, "audio_tokens")?;
-    let rest = |whole: u64, parts: &[u64], part: &'static str, name: &'static str| {
-        parts
-            .iter()
-            .try_fold(whole, |rest, n| rest.checked_sub(*n))
-            .ok_or(ExtractError::PartAboveWhole { part, whole: name })
-    };
-    let text_in = rest(input, &[cached, written, input_audio], names.input_details, names.input)?;
-    let text_out = rest(output, &[reasoning, output_audio], names.output_details, names.output)?;
-    let counts = Usage::new([
-        (Bucket::Input, text_in),
-        (Bucket::CacheRead, cached),
-        // There is one lifetime and one price of writes; this bucket is the shorter of the two there are.
-        (Bucket::CacheWrite5m, written),
-        (Bucket::InputAudio, input_audio),
-        (Bucket::Output, text_out),
-        (Bucket::Reasoning, reasoning),
-        (Bucket::OutputAudio, output_audio),
-    ])?;
-    if !usage["total_tokens"].is_null() {
-        counts.check_total(count(usage, "total_tokens")?)?;
+
+    fn provider(&self) -> &'static str {
+        "openai"
     }
-    Ok(vec![Extraction {
-        provider: provider(hints, "openai")?,
-        model: model(body)?,
-        service_tier: tier(&body["service_tier"])?,
-        usage: counts,
-    }])
+
+    fn claims(&self, document: &Document<'_>, _: &Context) -> bool {
+        let value = document.value;
+        value["response"]["object"] == "realtime.response"
+            || value["type"] == "response.done"
+            || value["type"] == "conversation.item.input_audio_transcription.completed"
+    }
+
+    fn gather(&self, seen: &mut Seen, document: &Document<'_>) {
+        let value = document.value;
+        seen.latest(&value["response"], "usage");
+        // xAI states it beside the response.
+        seen.latest(value, "usage");
+        seen.complete = true;
+    }
+
+    fn each(&self) -> bool {
+        true
+    }
+
+    fn count(&self, seen: &Seen, context: &Context) -> Result<Counted, ExtractError> {
+        if seen.usage.get("type").is_some() {
+            return Transcriptions.count(seen, context);
+        }
+        compatible::count(seen, context)
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
+/// `POST /v1/audio/transcriptions`.
+pub(super) struct Transcriptions;
 
-    use super::*;
-
-    #[test]
-    fn parts_are_taken_out_of_their_whole() {
-        let body = json!({"object": "chat.completion", "model": "gpt-4o-mini-2024-07-18", "service_tier": "default",
-            "usage": {"prompt_tokens": 1200, "completion_tokens": 300, "total_tokens": 1500,
-                "prompt_tokens_details": {"cached_tokens": 1024, "audio_tokens": 0},
-                "completion_tokens_details": {"reasoning_tokens": 64, "audio_tokens": null}}});
-        let found = ChatCompletions.extract(&body, Hints::default()).unwrap().remove(0);
-        let want =
-            [(Bucket::Input, 176), (Bucket::CacheRead, 1024), (Bucket::Output, 236), (Bucket::Reasoning, 64)];
-        assert_eq!(found.usage, Usage::new(want).unwrap());
-        assert_eq!(found.model.unwrap().as_str(), "gpt-4o-mini-2024-07-18");
+impl Family for Transcriptions {
+    fn shape(&self) -> &'static str {
+        "openai.transcriptions"
     }
 
-    #[test]
-    fn cache_writes_are_inside_the_input_too() {
-        let body = json!({"object": "chat.completion", "usage": {"prompt_tokens": 4020, "completion_tokens": 4,
-            "total_tokens": 4024, "prompt_tokens_details": {"cache_write_tokens": 4012, "cached_tokens": 0}}});
-        let found = ChatCompletions.extract(&body, Hints::default()).unwrap().remove(0);
-        let want = [(Bucket::Input, 8), (Bucket::CacheWrite5m, 4012), (Bucket::Output, 4)];
-        assert_eq!(found.usage, Usage::new(want).unwrap());
+    fn provider(&self) -> &'static str {
+        "openai"
     }
 
-    #[test]
-    fn contradictions_are_errors_not_guesses() {
-        let body = |usage| json!({"object": "chat.completion", "usage": usage});
-        let fails = |usage| ChatCompletions.extract(&body(usage), Hints::default()).unwrap_err();
-        assert!(matches!(
-            fails(json!({"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 6}})),
-            ExtractError::PartAboveWhole { .. }
-        ));
-        assert!(matches!(
-            fails(json!({"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 7})),
-            ExtractError::Usage(_)
-        ));
-        assert!(matches!(fails(json!({"prompt_tokens": 1.5})), ExtractError::Count(_)));
-        assert!(matches!(fails(json!(null)), ExtractError::NoUsage));
+    fn operation(&self) -> &'static str {
+        "transcription"
     }
 
-    #[test]
-    fn responses_name_them_otherwise() {
-        let body = json!({"object": "response", "model": "o4-mini", "usage": {"input_tokens": 10,
-            "input_tokens_details": {"cached_tokens": 4}, "output_tokens": 7,
-            "output_tokens_details": {"reasoning_tokens": 5}, "total_tokens": 17}});
-        assert!(!ChatCompletions.recognises(&body, Hints::default()));
-        assert!(Responses.recognises(&body, Hints::default()));
-        let found = Responses.extract(&body, Hints::default()).unwrap().remove(0);
-        assert_eq!((found.usage.get(Bucket::Input), found.usage.get(Bucket::Output)), (6, 2));
+    fn claims(&self, document: &Document<'_>, context: &Context) -> bool {
+        let value = document.value;
+        let billed = &value["usage"]["type"];
+        billed == "tokens"
+            || billed == "duration"
+            || text(value, "type").is_some_and(|kind| kind.starts_with("transcript.text."))
+            || (context.path_has("/audio/") && value["usage"].get("input_tokens").is_some())
     }
+
+    fn gather(&self, seen: &mut Seen, document: &Document<'_>) {
+        seen.latest(document.value, "usage");
+        seen.complete |= text(document.value, "type").is_none_or(|kind| kind == "transcript.text.done");
+    }
+
+    fn count(&self, seen: &Seen, context: &Context) -> Result<Counted, ExtractError> {
+        if seen.usage["type"] == "duration" {
+            let seconds = begun(&seen.usage, "seconds", 1)?.ok_or(ExtractError::NoUsage)?;
+            return Ok(Usage::new([(Bucket::AudioSeconds, seconds)])?.into());
+        }
+        compatible::count(seen, context)
+    }
+}
+
+/// `POST /v1/images/generations` and `/edits`.
+pub(super) struct Images;
+
+impl Family for Images {
+    fn shape(&self) -> &'static str {
+        "openai.images"
+    }
+
+    fn provider(&self) -> &'static str {
+        "openai"
+    }
+
+    fn operation(&self) -> &'static str {
+        "image_generation"
+    }
+
+    fn claims(&self, document: &Document<'_>, context: &Context) -> bool {
+        let value = document.value;
+        let data = value["data"].as_array().and_then(|data| data.first());
+        let image = data.is_some_and(|datum| datum.get("b64_json").is_some() || datum.get("url").is_some());
+        let streamed = text(value, "type")
+            .is_some_and(|kind| kind.starts_with("image_generation.") || kind.starts_with("image_edit."));
+        image || streamed || (context.path_has("/images/") && value["usage"].get("input_tokens").is_some())
+    }
+
+    fn gather(&self, seen: &mut Seen, document: &Document<'_>) {
+        seen.latest(document.value, "usage");
+        seen.complete |= text(document.value, "type").is_none_or(|kind| kind.ends_with(".completed"));
+    }
+
+    fn count(&self, seen: &Seen, context: &Context) -> Result<Counted, ExtractError> {
+        let (_, details) = first(&seen.usage, &["output_tokens_details", "output_token_details"]);
+        if known(details, "image_tokens")?.is_some() {
+            return compatible::count(seen, context);
+        }
+        // Where they are not split, the output tokens are those of the images.
+        let mut counts = inclusive(&seen.usage)?;
+        counts.output_image = counts.output;
+        let usage = counts.disjoint(NAMES)?;
+        Ok(Counted { usage, reported: compatible::reported(&seen.usage), ..Counted::default() })
+    }
+}
+
+/// A run of an assistant.
+pub(super) struct Runs;
+
+impl Family for Runs {
+    fn shape(&self) -> &'static str {
+        "openai.assistants"
+    }
+
+    fn provider(&self) -> &'static str {
+        "openai"
+    }
+
+    fn operation(&self) -> &'static str {
+        "invoke_agent"
+    }
+
+    fn claims(&self, document: &Document<'_>, _: &Context) -> bool {
+        text(document.value, "object").is_some_and(|object| object.starts_with("thread."))
+            || document.event.is_some_and(|event| event.starts_with("thread."))
+    }
+
+    fn gather(&self, seen: &mut Seen, document: &Document<'_>) {
+        // A step's usage is inside that of its run.
+        if document.value["object"] == "thread.run" {
+            seen.latest(document.value, "usage");
+            let running = ["queued", "in_progress", "requires_action", "cancelling"];
+            seen.complete = text(document.value, "status").is_none_or(|status| !running.contains(&status));
+        }
+    }
+
+    fn count(&self, seen: &Seen, context: &Context) -> Result<Counted, ExtractError> {
+        compatible::count(seen, context)
+    }
+}
+
+pub(super) const NAMES: Names = Names {
+    input: "input_tokens",
+    input_details: "input_tokens_details",
+    output: "output_tokens",
+    output_details: "output_tokens_details",
+};
+
+/// The counts under either of OpenAI's names, as far as there are any of its own.
+pub(super) fn inclusive(usage: &Value) -> Result<Inclusive, ExtractError> {
+    let (input, _) = first(usage, &["prompt_tokens", "input_tokens"]);
+    let (output, _) = first(usage, &["completion_tokens", "output_tokens"]);
+    let (_, inside) = first(
+        usage,
+        &["prompt_tokens_details", "input_tokens_details", "input_token_details", "prompt_token_details"],
+    );
+    let (_, outside) = first(
+        usage,
+        &[
+            "completion_tokens_details",
+            "output_tokens_details",
+            "output_token_details",
+            "completion_token_details",
+        ],
+    );
+    let cached = &inside["cached_tokens_details"];
+    Ok(Inclusive {
+        input: count(usage, input)?,
+        cached: count(inside, "cached_tokens")?,
+        cached_audio: count(cached, "audio_tokens")?,
+        cached_image: count(cached, "image_tokens")?,
+        written_5m: count(inside, "cache_write_tokens")?,
+        written_1h: 0,
+        audio: count(inside, "audio_tokens")?,
+        image: count(inside, "image_tokens")?.saturating_add(count(inside, "video_tokens")?),
+        output: count(usage, output)?,
+        reasoning: count(outside, "reasoning_tokens")?,
+        output_audio: count(outside, "audio_tokens")?,
+        output_image: count(outside, "image_tokens")?,
+    })
 }
