@@ -169,4 +169,3 @@ impl Family for Images {
         Ok(Counted { usage, reported: compatible::reported(&seen.usage), ..Counted::default() })
     }
 }
-
