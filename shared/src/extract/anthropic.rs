@@ -99,7 +99,6 @@ impl Family for Messages {
             tier: tier(usage),
             reported: compatible::reported(usage),
             others: others.collect::<Result<_, ExtractError>>()?,
-            ..Counted::default()
         })
     }
 }

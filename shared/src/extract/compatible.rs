@@ -13,7 +13,7 @@
 //! OpenRouter may bill tokens as written to a cache and as read from it in one request, as its stated cost shows:
 //! they are in both buckets then, and the buckets are more than its total.
 //! Reasoning above the completion cannot be inside: Vercel's gateway charges it beside the completion, as its
-//! stated cost shows; OpenRouter estimates it, from the text, and so it is all of the completion; Perplexity's
+//! stated cost shows, and so with cached tokens above the prompt; OpenRouter estimates it, from the text, and so it is all of the completion; Perplexity's
 //! deep research: [`super::perplexity`].
 //!
 //! A cost that is stated in the usage (OpenRouter, Vercel, Perplexity, xAI) is kept beside the counts.
@@ -176,6 +176,11 @@ fn place(
             "openrouter" => counts.reasoning = counts.output.saturating_sub(spoken),
             _ => {}
         }
+    }
+    let apart = counts.cached.saturating_add(counts.written_5m);
+    if apart > counts.input && provider == "vercel-gateway" {
+        counts.input = counts.input.saturating_add(apart);
+        beside.is_conserved = false;
     }
     let twice = counts.cached.saturating_add(counts.written_5m) > counts.input;
     if twice && provider == "openrouter" && counts.cached.max(counts.written_5m) <= counts.input {

@@ -361,7 +361,8 @@ impl<'a> Line<'a> {
             let failed = response["status_code"].as_u64().is_none_or(|status| status >= 400);
             return Some(Self { body: &response["body"], failed });
         }
-        (keyed && (response.is_object() || value.get("error").is_some()))
-            .then(|| Self { body: response, failed: !response.is_object() })
+        let answered = response.get("usageMetadata").is_some() || response.get("candidates").is_some();
+        (keyed && (answered || !value["error"].is_null()))
+            .then_some(Self { body: response, failed: !answered })
     }
 }

@@ -7,8 +7,8 @@
 //! `output_tokens`; their `cached_tokens_details` say of what modality the cached tokens are. A transcription is
 //! billed by tokens or by duration, as its usage says; speech by its text and its audio. An assistant's run states the usage of all its steps.
 //!
-//! A web search is a fee for each `search` action; opening a page or finding in it is none. The items of a
-//! response are looked at up to the 128th.
+//! A web search of the Responses API is a fee for each `search` action; opening a page or finding in it is none. The items of a
+//! response are looked at up to the 128th. Chat completions do not state their searches: that fee is left out.
 //! Source: <https://platform.openai.com/docs/api-reference/chat/object>,
 //! <https://platform.openai.com/docs/api-reference/responses/object>,
 //! <https://platform.openai.com/docs/api-reference/realtime-server-events/response/done>,
@@ -59,7 +59,7 @@ impl Family for Chat {
         let value = document.value;
         compatible::gather(seen, value);
         let ends = |choice: &Value| text(choice, "finish_reason").is_some();
-        let done = text(value, "type").is_some_and(|kind| kind.ends_with(".done"));
+        let done = text(value, "type").is_some_and(|kind| kind.strip_suffix(".done").is_some());
         if document.event.is_none() && text(value, "object").is_some_and(|object| !object.ends_with("chunk"))
             || done
             || value["choices"].as_array().is_some_and(|choices| choices.iter().any(ends))
