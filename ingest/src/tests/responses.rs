@@ -90,7 +90,7 @@ async fn each_line_of_a_batch_is_an_event() {
         json!({"custom_id": n.to_string(), "response": {"status_code": 200, "body": {"object": "chat.completion",
             "model": "gpt-4o-mini", "usage": {"prompt_tokens": n, "completion_tokens": 1, "total_tokens": n + 1}}}})
     };
-    let lines = |n: u64| (1..=n).map(|n| format!("{}\n", line(n))).collect::<String>().into_bytes();
+    let lines = |n: u64| (1..=n).flat_map(|n| format!("{}\n", line(n)).into_bytes()).collect::<Vec<u8>>();
     let headers = [AGENT, ("content-type", "application/jsonl"), ("idempotency-key", "k")];
     let world = World::sound();
     let (status, receipt) = world.send(&headers, lines(3)).await;
@@ -129,7 +129,7 @@ async fn what_says_nothing_of_usage_is_refused_by_name() {
     let stream = ("content-type", "text/event-stream");
     for (headers, body, field) in [
         (vec![AGENT, stream], sse(&[chunk]), "usage"),
-        (vec![AGENT, stream], sse(&[failed.clone()]), "error"),
+        (vec![AGENT, stream], sse(std::slice::from_ref(&failed)), "error"),
         (vec![AGENT], failed.to_string().into_bytes(), "error"),
         (vec![AGENT, stream], b"<html>".to_vec(), "usage"),
         (vec![AGENT, stream], sse(&[json!({"agent_id": "a", "usage": {"input": 1}})]), "usage"),

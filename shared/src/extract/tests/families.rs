@@ -110,7 +110,7 @@ fn what_is_made_or_heard_has_units_of_its_own() {
     assert_eq!(only(&alone(&spoken)), usage(&[(Bucket::Input, 9), (Bucket::OutputAudio, 100)]));
     let read = json!({"pages": [{}], "model": "mistral-ocr-latest", "usage_info": {"pages_processed": 3}});
     assert_eq!(only(&alone(&read)), usage(&[(Bucket::Pages, 3)]));
-    let computed = json!({"version": "v", "urls": {"get": "x"}, "metrics": {"predict_time": 2.811363}});
+    let computed = json!({"version": "v", "urls": {"get": "x"}, "metrics": {"predict_time": 2.811_363}});
     assert_eq!(only(&alone(&computed)), usage(&[(Bucket::ComputeMs, 2812)]));
 }
 
