@@ -30,7 +30,7 @@ cargo test --locked -p shared --test flat_memory -- --ignored --nocapture
 corpus=${AGENTLEDGER_CORPUS:-../shared/corpus}
 if [ -d "$corpus" ]; then
     echo "-- extraction against recorded responses"
-    AGENTLEDGER_CORPUS=$(realpath "$corpus") cargo test --locked -p shared --test corpus -- --ignored --nocapture
+    AGENTLEDGER_CORPUS=$(realpath "$corpus") cargo test --locked -p shared --test corpus --test frames -- --ignored --nocapture
 elif [ -n "${AGENTLEDGER_CORPUS:-}" ]; then
     echo "extraction against recorded responses: AGENTLEDGER_CORPUS names '$corpus', which is no directory" >&2
     exit 1

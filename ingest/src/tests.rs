@@ -3,6 +3,7 @@
 mod authorise;
 mod formats;
 mod numbered;
+mod responses;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

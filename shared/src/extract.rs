@@ -29,6 +29,8 @@ mod others;
 mod perplexity;
 mod read;
 mod scan;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod xai;
 

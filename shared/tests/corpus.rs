@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use base64::Engine;
 use serde_json::Value;
-use shared::extract::{Answer, Extraction, Hints, Status, extract};
+use shared::extract::{Answer, Extraction, Extractor, Hints, Status, extract};
 use shared::usage::{Bucket, Usage};
 
 /// A class of responses that may differ from what is expected: what it is, why ours is right, and who is of it.
@@ -271,4 +272,28 @@ fn buckets_sum_to_the_providers_own_total() {
     println!("{checked} state a total; it is another sum, by a rule that the family states, for {unlike:?}");
     assert!(checked > 400, "only {checked} were found");
     assert!(unlike.values().sum::<usize>() * 50 < checked, "{unlike:?}");
+}
+
+#[test]
+#[ignore = "needs recorded responses: set AGENTLEDGER_CORPUS, as scripts/second-tier.sh does"]
+fn recorded_bodies_may_be_cut_anywhere() {
+    let mut took = Vec::new();
+    for case in cases() {
+        let hints = Hints { provider: case.recorded["provider"].as_str(), ..Hints::default() };
+        let started = Instant::now();
+        let whole = extract(&case.body, hints);
+        took.push(started.elapsed());
+        let mut extractor = Extractor::new(hints);
+        case.body.chunks(7).for_each(|piece| extractor.push(piece));
+        assert_eq!(extractor.finish(), whole, "{}", case.name);
+        for eighth in 1..8 {
+            let cut = extract(&case.body[..case.body.len() * eighth / 8], hints);
+            let usage = |answer: &Answer| answer.calls.iter().map(|call| call.usage).collect::<Vec<_>>();
+            if cut.status == Status::Ok && !cut.partial {
+                assert_eq!(usage(&cut), usage(&whole), "{} at {eighth}/8", case.name);
+            }
+        }
+    }
+    took.sort_unstable();
+    println!("a body takes {:?}, in the median of {}", took[took.len() / 2], took.len());
 }

@@ -33,7 +33,7 @@ fn peak(start: &[u8], parts: &[&[u8]], total: usize, end: &[u8]) -> (End, usize)
     let mut emit = |document: shared::extract::document::Document<'_>| assert!(!document.exception);
     frames.push(start, &mut emit);
     let mut pushed = 0;
-    while pushed < total {
+    while pushed < total && !parts.is_empty() {
         for part in parts {
             frames.push(part, &mut emit);
             pushed += part.len();
@@ -110,6 +110,14 @@ fn a_line_of_a_hundred_megabytes_takes_no_memory() {
     let end = check("text that is none", peak(b"<", &[&filler], total, b""), Framing::Unknown);
     assert_eq!((end.documents, end.broken), (0, 0));
     let end = check("blanks", peak(b"", &[&b" \n".repeat(9000)], total, b"{}"), Framing::Json);
+    assert_eq!((end.documents, end.broken), (1, 0));
+}
+
+#[test]
+fn a_body_that_is_there_as_a_whole_is_not_copied() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let body = [br#"{"x":""#.as_slice(), &vec![b'x'; 16 * MIB], br#"","model":"m"}"#].concat();
+    let end = check("whole", peak(&body, &[], 0, b""), Framing::Json);
     assert_eq!((end.documents, end.broken), (1, 0));
 }
 

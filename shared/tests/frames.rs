@@ -1,6 +1,8 @@
 //! Every framing: what is in it comes out, in any cut of the bytes, and what is broken, cut off or something else
 //! is told apart.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use shared::extract::broken::Broken;
@@ -374,6 +376,36 @@ fn a_bit_that_flipped_is_found() {
         assert_eq!(end.broken, 1, "bit {bit}");
         assert!(found.iter().all(|found| whole.contains(found)) && found.len() < 3, "bit {bit}: {found:?}");
     }
+}
+
+#[test]
+#[ignore = "needs recorded responses: set AGENTLEDGER_CORPUS, as scripts/second-tier.sh does"]
+fn recorded_responses_are_sound_in_any_cut() {
+    let corpus = std::path::PathBuf::from(std::env::var_os("AGENTLEDGER_CORPUS").unwrap());
+    let mut seen = 0;
+    for provider in std::fs::read_dir(corpus.join("cases")).unwrap() {
+        for case in std::fs::read_dir(provider.unwrap().path()).unwrap() {
+            let path = case.unwrap().path();
+            let case: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            let text = case["response_body"].as_str().unwrap_or_default();
+            let body = if case["body_encoding"] == "base64" {
+                STANDARD.decode(text).unwrap()
+            } else {
+                text.as_bytes().to_vec()
+            };
+            let (found, end) = read_as(case["response_content_type"].as_str(), [&body[..]]);
+            let path = path.display();
+            if end.broken > 0 || end.truncated || end.framing == Framing::Unknown || found.is_empty() {
+                println!("{path}: {end:?}");
+            }
+            assert!(end.broken == 0, "{path}: {end:?}");
+            assert!(end.empty || end.framing != Framing::Unknown, "{path}: {end:?}");
+            assert_eq!(read_as(None, body.chunks(1)), (found.clone(), end), "{path}");
+            assert_eq!(read_as(None, body.chunks(7)), (found, end), "{path}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "there are no cases");
 }
 
 /// What a stream is made of.

@@ -6,7 +6,7 @@
 //! compaction out, and an iteration with a `model` of its own (an advisor) is billed as that model's.
 //! A stream's `message_start` states the usage so far, and each `message_delta` states it anew, cumulatively, as
 //! far as it changed. Web searches are a fee for each; fetches are none. The fast mode has prices of its own, so
-//! it is given as the tier `fast`. The old `/v1/complete` states no usage.
+//! it is given as the tier `fast`. Others who answer in this shape may state a cost. The old `/v1/complete` states no usage.
 //! Source: <https://platform.claude.com/docs/en/build-with-claude/prompt-caching>,
 //! <https://platform.claude.com/docs/en/api/messages>,
 //! <https://platform.claude.com/docs/en/build-with-claude/streaming>,
@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::compatible;
 use super::context::Context;
 use super::document::Document;
 use super::family::{Counted, Family, Seen};
@@ -73,6 +74,9 @@ impl Family for Messages {
 
     fn count(&self, seen: &Seen, _: &Context) -> Result<Counted, ExtractError> {
         let usage = &seen.usage;
+        if !["input_tokens", "output_tokens"].iter().any(|name| usage.get(*name).is_some()) {
+            return Err(ExtractError::NoUsage);
+        }
         let iterations = usage["iterations"].as_array().map(Vec::as_slice).unwrap_or_default();
         let (own, others): (Vec<&Value>, Vec<&Value>) =
             iterations.iter().partition(|iteration| text(iteration, "model").is_none());
@@ -93,8 +97,8 @@ impl Family for Messages {
         Ok(Counted {
             usage: think(&all, thinking)?,
             tier: tier(usage),
+            reported: compatible::reported(usage),
             others: others.collect::<Result<_, ExtractError>>()?,
-            ..Counted::default()
         })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Version 1 states it in `meta`, version 2's chat in `usage`; a stream at its end. The raw tokens hold the prompt's
 //! template, cached tokens and reasoning, none of which is billed apart, so that the billed units are not their sum.
-//! `search_units` of a reranking, `images` and `image_tokens` of embeddings are units of their own.
+//! `search_units` of a reranking, `images` and `image_tokens` of embeddings are units of their own; classifications have no bucket.
 //! Source: <https://docs.cohere.com/reference/chat>, <https://docs.cohere.com/reference/rerank>,
 //! <https://docs.cohere.com/reference/embed>, <https://docs.cohere.com/v2/docs/how-does-cohere-pricing-work>.
 
@@ -86,7 +86,8 @@ fn is_billed(usage: &Value) -> bool {
 
 fn billed(usage: &Value) -> Result<Counted, ExtractError> {
     let units = &usage["billed_units"];
-    if !units.is_object() {
+    let known = ["input_tokens", "output_tokens", "image_tokens", "search_units", "images"];
+    if !known.iter().any(|name| units.get(*name).is_some()) {
         return Err(ExtractError::NoUsage);
     }
     Ok(Usage::new([

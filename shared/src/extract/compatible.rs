@@ -9,17 +9,19 @@
 //! Countings: reasoning and audio are inside their whole, unless the provider's own total says that they stand
 //! beside it (xAI's chat: [`super::xai`]; Mistral's audio: what the total of a Voxtral call has beyond text and
 //! output). Mistral bills transcriptions by the time that was heard.
+//! Tokens of Mistral's connectors and of Snowflake's guard are further input, beside the prompt and in the total.
 //! OpenRouter may bill tokens as written to a cache and as read from it in one request, as its stated cost shows:
 //! they are in both buckets then, and the buckets are more than its total.
 //! Reasoning above the completion cannot be inside: Vercel's gateway charges it beside the completion, as its
-//! stated cost shows; OpenRouter estimates it, from the text, and so it is all of the completion; Perplexity's
+//! stated cost shows, and so with cached tokens above the prompt; OpenRouter estimates it, from the text, and so it is all of the completion; Perplexity's
 //! deep research: [`super::perplexity`].
 //!
 //! A cost that is stated in the usage (OpenRouter, Vercel, Perplexity, xAI) is kept beside the counts.
 //! Source: <https://api-docs.deepseek.com/guides/kv_cache>,
 //! <https://platform.moonshot.ai/docs/api/chat>,
 //! <https://docs.mistral.ai/studio-api/conversations/advanced/prompt-caching>,
-//! <https://docs.mistral.ai/capabilities/audio/>,
+//! <https://docs.mistral.ai/capabilities/audio/>, <https://docs.mistral.ai/agents/connectors/websearch>,
+//! <https://docs.snowflake.com/en/user-guide/snowflake-cortex/cortex-rest-api>,
 //! <https://console.groq.com/docs/api-reference>,
 //! <https://www.alibabacloud.com/help/en/model-studio/context-cache>,
 //! <https://openrouter.ai/docs/use-cases/usage-accounting>,
@@ -150,6 +152,9 @@ fn place(
         counts.reasoning = 0;
         return Ok(());
     }
+    for name in ["connector_tokens", "guard_tokens"] {
+        counts.input = counts.input.saturating_add(number(usage, name)?);
+    }
     let sum = counts.input.saturating_add(counts.output);
     let extra = total.and_then(|total| total.checked_sub(sum)).filter(|extra| *extra > 0);
     let heard = begun(usage, "prompt_audio_seconds", 1)?.is_some_and(|seconds| seconds > 0);
@@ -161,15 +166,21 @@ fn place(
         }
         _ => {}
     }
-    if counts.reasoning > counts.output {
+    let spoken = counts.output_audio.saturating_add(counts.output_image);
+    if counts.reasoning.saturating_add(spoken) > counts.output {
         match provider {
             "vercel-gateway" => {
                 counts.output = counts.output.saturating_add(counts.reasoning);
                 beside.is_conserved = false;
             }
-            "openrouter" => counts.reasoning = counts.output,
+            "openrouter" => counts.reasoning = counts.output.saturating_sub(spoken),
             _ => {}
         }
+    }
+    let apart = counts.cached.saturating_add(counts.written_5m);
+    if apart > counts.input && provider == "vercel-gateway" {
+        counts.input = counts.input.saturating_add(apart);
+        beside.is_conserved = false;
     }
     let twice = counts.cached.saturating_add(counts.written_5m) > counts.input;
     if twice && provider == "openrouter" && counts.cached.max(counts.written_5m) <= counts.input {
@@ -185,6 +196,7 @@ fn fees(usage: &Value, context: &Context) -> Result<Vec<(Bucket, u64)>, ExtractE
     let (_, tools) = first(usage, &["server_tool_use", "server_tool_use_details"]);
     let mut fees = xai::fees(usage)?;
     fees.push((Bucket::WebSearches, number(tools, "web_search_requests")?));
+    fees.push((Bucket::WebSearches, number(&usage["connectors"], "web_search")?));
     if context.path_has("/transcriptions") {
         fees.push((Bucket::AudioSeconds, begun(usage, "prompt_audio_seconds", 1)?.unwrap_or(0)));
     }

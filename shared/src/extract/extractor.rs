@@ -17,6 +17,9 @@ use crate::usage::{Bucket, Usage};
 /// Every family, in the order in which they are asked: who is sure of a mark before who takes a common one.
 static FAMILIES: &[&dyn Family] = &[
     &openai::Realtime,
+    &openai::Speech,
+    &openai::Transcriptions,
+    &openai::Images,
     &openai::Responses,
     &openai::Runs,
     &google::Interactions,
@@ -34,12 +37,11 @@ static FAMILIES: &[&dyn Family] = &[
     &others::Prediction,
     &others::Ocr,
     &xai::Grpc,
-    &openai::Transcriptions,
-    &openai::Images,
     &openai::Completions,
     &openai::Chat,
     &openai::Embeddings,
     &ollama::Native,
+    &openai::Plain,
 ];
 
 /// Takes the bytes of one response as they come.
@@ -301,9 +303,7 @@ impl Reading {
         if self.failed && self.family.is_none() && status.is_none() {
             return Status::ErrorResponse;
         }
-        let hinted =
-            self.context.hinted && (end.documents > 0 || end.truncated || end.framing == Framing::Unknown);
-        if self.family.is_some() || self.failed || (hinted && !end.empty) {
+        if self.family.is_some() || self.failed || (self.context.hinted && !end.empty) {
             Status::NoUsage
         } else {
             Status::Unrecognised
@@ -361,7 +361,8 @@ impl<'a> Line<'a> {
             let failed = response["status_code"].as_u64().is_none_or(|status| status >= 400);
             return Some(Self { body: &response["body"], failed });
         }
-        (keyed && (response.is_object() || value.get("error").is_some()))
-            .then(|| Self { body: response, failed: !response.is_object() })
+        let answered = response.get("usageMetadata").is_some() || response.get("candidates").is_some();
+        (keyed && (answered || !value["error"].is_null()))
+            .then_some(Self { body: response, failed: !answered })
     }
 }

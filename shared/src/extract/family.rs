@@ -52,6 +52,8 @@ pub(super) struct Seen {
     pub(super) searches: u64,
     /// File searches that are listed outside of the usage.
     pub(super) file_searches: u64,
+    /// The images that the response holds.
+    pub(super) images: u64,
     /// Who serves such a body, as it tells itself.
     pub(super) signature: Option<&'static str>,
 }

@@ -95,9 +95,10 @@ impl Frames {
         }
         self.tally.empty = false;
         if let Body::Undecided(recogniser) = &mut self.body {
-            let Some((body, held)) = recogniser.push(bytes) else { return };
+            let Some((body, held, looked_at)) = recogniser.push(bytes) else { return };
             self.body = body;
             self.body.push(&held, &mut self.tally, emit);
+            self.body.push(&bytes[looked_at..], &mut self.tally, emit);
         } else {
             self.body.push(bytes, &mut self.tally, emit);
         }

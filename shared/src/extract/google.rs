@@ -179,6 +179,9 @@ impl Family for Interactions {
 
     fn count(&self, seen: &Seen, _: &Context) -> Result<Counted, ExtractError> {
         let usage = &seen.usage;
+        if usage.get("total_input_tokens").is_none() && usage.get("total_output_tokens").is_none() {
+            return Err(ExtractError::NoUsage);
+        }
         let details = |name: &str| modalities(&usage[name], "tokens");
         let inside = details("input_tokens_by_modality")?;
         let cached = details("cached_tokens_by_modality")?;
@@ -293,6 +296,10 @@ fn tokens(usage: &Value) -> Result<Usage, ExtractError> {
         output_details: "candidatesTokensDetails",
     })?;
     if let Some(total) = known(usage, "totalTokenCount")? {
+        // What a cached content holds is stated as a total only.
+        if usage.get("promptTokenCount").is_none() && disjoint.tokens() == 0 {
+            return Ok(Usage::new([(Bucket::Unsplit, total)])?);
+        }
         let sum = disjoint.tokens();
         let left_out = [0, thoughts, tool, thoughts.saturating_add(tool)];
         if !left_out.iter().any(|left_out| sum.checked_sub(*left_out) == Some(total)) {

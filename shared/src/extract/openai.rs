@@ -5,10 +5,10 @@
 //! `completion_tokens` contains `completion_tokens_details.reasoning_tokens` and `.audio_tokens`;
 //! `total_tokens` is the sum of both wholes. Responses, realtime and images name them `input_tokens` and
 //! `output_tokens`; their `cached_tokens_details` say of what modality the cached tokens are. A transcription is
-//! billed by tokens or by duration, as its usage says. An assistant's run states the usage of all its steps.
+//! billed by tokens or by duration, as its usage says; speech by its text and its audio. An assistant's run states the usage of all its steps.
 //!
-//! A web search is a fee for each `search` action; opening a page or finding in it is none. The items of a
-//! response are looked at up to the 64th.
+//! A web search of the Responses API is a fee for each `search` action; opening a page or finding in it is none. The items of a
+//! response are looked at up to the 128th. Chat completions do not state their searches: that fee is left out.
 //! Source: <https://platform.openai.com/docs/api-reference/chat/object>,
 //! <https://platform.openai.com/docs/api-reference/responses/object>,
 //! <https://platform.openai.com/docs/api-reference/realtime-server-events/response/done>,
@@ -25,9 +25,13 @@ use super::context::Context;
 use super::document::Document;
 use super::family::{Counted, Family, Seen};
 use super::inclusive::{Inclusive, Names};
-use super::read::{begun, count, first, known, text};
+use super::read::{count, first, text};
 use super::{ExtractError, xai};
 use crate::usage::{Bucket, Usage};
+
+mod media;
+
+pub(super) use media::{Images, Realtime, Speech, Transcriptions};
 
 /// `POST /v1/chat/completions`, and whoever answers in its shape.
 pub(super) struct Chat;
@@ -55,7 +59,9 @@ impl Family for Chat {
         let value = document.value;
         compatible::gather(seen, value);
         let ends = |choice: &Value| text(choice, "finish_reason").is_some();
+        let done = text(value, "type").is_some_and(|kind| kind.strip_suffix(".done").is_some());
         if document.event.is_none() && text(value, "object").is_some_and(|object| !object.ends_with("chunk"))
+            || done
             || value["choices"].as_array().is_some_and(|choices| choices.iter().any(ends))
         {
             seen.complete = true;
@@ -142,16 +148,14 @@ impl Family for Responses {
         "openai"
     }
 
-    fn claims(&self, document: &Document<'_>, context: &Context) -> bool {
+    fn claims(&self, document: &Document<'_>, _: &Context) -> bool {
         let value = document.value;
         let usage = &value["usage"];
-        let named = matches!(context.provider(), "openai" | "azure" | "xai" | "bedrock-mantle");
         value["object"] == "response"
             || value["response"]["object"] == "response"
             || text(value, "type")
                 .is_some_and(|kind| kind.starts_with("response.") && kind != "response.done")
             || usage.get("input_tokens_details").is_some()
-            || (named && usage.get("input_tokens").is_some() && usage.get("output_tokens").is_some())
     }
 
     fn gather(&self, seen: &mut Seen, document: &Document<'_>) {
@@ -184,130 +188,36 @@ impl Family for Responses {
     }
 }
 
-/// Whether a call of a search tool is a search: other actions of it (`open_page`, `find_in_page`) are no fee.
-fn searches(item: &Value) -> bool {
-    text(&item["action"], "type").is_none_or(|action| action == "search")
-}
+/// Whoever states input and output, without a part that would tell the shape: all count these alike.
+pub(super) struct Plain;
 
-/// A `response.done` message of the realtime API, or the transcription of what it heard.
-pub(super) struct Realtime;
-
-impl Family for Realtime {
+impl Family for Plain {
     fn shape(&self) -> &'static str {
-        "openai.realtime"
+        "plain"
     }
 
     fn provider(&self) -> &'static str {
         "openai"
     }
 
-    fn claims(&self, document: &Document<'_>, _: &Context) -> bool {
-        let value = document.value;
-        value["response"]["object"] == "realtime.response"
-            || value["type"] == "response.done"
-            || value["type"] == "conversation.item.input_audio_transcription.completed"
+    fn claims(&self, document: &Document<'_>, context: &Context) -> bool {
+        let usage = &document.value["usage"];
+        context.hinted && ["input_tokens", "output_tokens"].iter().all(|name| usage.get(*name).is_some())
     }
 
     fn gather(&self, seen: &mut Seen, document: &Document<'_>) {
-        let value = document.value;
-        seen.latest(&value["response"], "usage");
-        // xAI states it beside the response.
-        seen.latest(value, "usage");
+        seen.latest(document.value, "usage");
         seen.complete = true;
     }
 
-    fn each(&self) -> bool {
-        true
-    }
-
     fn count(&self, seen: &Seen, context: &Context) -> Result<Counted, ExtractError> {
-        if seen.usage.get("type").is_some() {
-            return Transcriptions.count(seen, context);
-        }
         compatible::count(seen, context)
     }
 }
 
-/// `POST /v1/audio/transcriptions`.
-pub(super) struct Transcriptions;
-
-impl Family for Transcriptions {
-    fn shape(&self) -> &'static str {
-        "openai.transcriptions"
-    }
-
-    fn provider(&self) -> &'static str {
-        "openai"
-    }
-
-    fn operation(&self) -> &'static str {
-        "transcription"
-    }
-
-    fn claims(&self, document: &Document<'_>, context: &Context) -> bool {
-        let value = document.value;
-        let billed = &value["usage"]["type"];
-        billed == "tokens"
-            || billed == "duration"
-            || text(value, "type").is_some_and(|kind| kind.starts_with("transcript.text."))
-            || (context.path_has("/audio/") && value["usage"].get("input_tokens").is_some())
-    }
-
-    fn gather(&self, seen: &mut Seen, document: &Document<'_>) {
-        seen.latest(document.value, "usage");
-        seen.complete |= text(document.value, "type").is_none_or(|kind| kind == "transcript.text.done");
-    }
-
-    fn count(&self, seen: &Seen, context: &Context) -> Result<Counted, ExtractError> {
-        if seen.usage["type"] == "duration" {
-            let seconds = begun(&seen.usage, "seconds", 1)?.ok_or(ExtractError::NoUsage)?;
-            return Ok(Usage::new([(Bucket::AudioSeconds, seconds)])?.into());
-        }
-        compatible::count(seen, context)
-    }
-}
-
-/// `POST /v1/images/generations` and `/edits`.
-pub(super) struct Images;
-
-impl Family for Images {
-    fn shape(&self) -> &'static str {
-        "openai.images"
-    }
-
-    fn provider(&self) -> &'static str {
-        "openai"
-    }
-
-    fn operation(&self) -> &'static str {
-        "image_generation"
-    }
-
-    fn claims(&self, document: &Document<'_>, context: &Context) -> bool {
-        let value = document.value;
-        let data = value["data"].as_array().and_then(|data| data.first());
-        let image = data.is_some_and(|datum| datum.get("b64_json").is_some() || datum.get("url").is_some());
-        let streamed = text(value, "type")
-            .is_some_and(|kind| kind.starts_with("image_generation.") || kind.starts_with("image_edit."));
-        image || streamed || (context.path_has("/images/") && value["usage"].get("input_tokens").is_some())
-    }
-
-    fn gather(&self, seen: &mut Seen, document: &Document<'_>) {
-        seen.latest(document.value, "usage");
-        seen.complete |= text(document.value, "type").is_none_or(|kind| kind.ends_with(".completed"));
-    }
-
-    fn count(&self, seen: &Seen, context: &Context) -> Result<Counted, ExtractError> {
-        let (_, details) = first(&seen.usage, &["output_tokens_details", "output_token_details"]);
-        if known(details, "image_tokens")?.is_some() {
-            return compatible::count(seen, context);
-        }
-        // Where they are not split, the output tokens are those of the images.
-        let mut counts = inclusive(&seen.usage)?;
-        counts.output_image = counts.output;
-        let usage = counts.disjoint(NAMES)?;
-        Ok(Counted { usage, reported: compatible::reported(&seen.usage), ..Counted::default() })
-    }
+/// Whether a call of a search tool is a search: other actions of it (`open_page`, `find_in_page`) are no fee.
+fn searches(item: &Value) -> bool {
+    text(&item["action"], "type").is_none_or(|action| action == "search")
 }
 
 /// A run of an assistant.

@@ -15,12 +15,11 @@ use crate::usage::Bucket;
 /// What stands beside the totals of a usage.
 pub(super) fn beside(usage: &Value) -> Result<Beside, ExtractError> {
     let mut buckets = Vec::new();
-    let (cited, searches) = (known(usage, "citation_tokens")?, known(usage, "num_search_queries")?);
-    let researches = cited.is_some() || searches.is_some();
-    if researches {
-        buckets.push((Bucket::Input, cited.unwrap_or(0)));
+    let cited = known(usage, "citation_tokens")?;
+    if let Some(cited) = cited {
+        buckets.push((Bucket::Input, cited));
         buckets.push((Bucket::Reasoning, count(usage, "reasoning_tokens")?));
-        buckets.push((Bucket::WebSearches, searches.unwrap_or(0)));
+        buckets.push((Bucket::WebSearches, count(usage, "num_search_queries")?));
     } else {
         let size = match text(usage, "search_context_size") {
             Some("low") => Some(Bucket::WebSearchesLow),
@@ -30,5 +29,5 @@ pub(super) fn beside(usage: &Value) -> Result<Beside, ExtractError> {
         };
         buckets.extend(size.map(|size| (size, 1)));
     }
-    Ok(Beside { buckets, is_conserved: true, reasons: researches })
+    Ok(Beside { buckets, is_conserved: true, reasons: cited.is_some() })
 }

@@ -32,7 +32,8 @@ fn whole(text: &str) -> Option<u64> {
 pub(super) fn begun(object: &Value, name: &str, scale: u64) -> Result<Option<u64>, ExtractError> {
     let bad = || ExtractError::Count(name.to_owned());
     let value = match &object[name] {
-        Value::Null => return Ok(None),
+        // Mistral's clients send `{}` for what is not there.
+        Value::Null | Value::Object(_) => return Ok(None),
         Value::Number(n) => n.as_u64().map(Decimal::from),
         Value::String(text) => decimal(text),
         _ => None,

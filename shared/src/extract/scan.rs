@@ -11,12 +11,14 @@ use serde_json::{Map, Value};
 use super::broken::Broken;
 use super::keep::{CONTAINER_COST, Keep, MAX_DEPTH, MAX_ELEMENTS, MAX_KEPT, MAX_NAME, MAX_TEXT, VALUE_COST};
 
+mod names;
 mod number;
 mod pass;
 #[cfg(test)]
 mod tests;
 mod text;
 
+use names::Names;
 use text::{Over, Text};
 
 static ALL: Keep = Keep::All;
@@ -39,6 +41,8 @@ pub(super) enum Step {
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own, and not a state")]
 pub(super) struct Scanner {
     keep: &'static Keep,
+    /// The members at the top that are asked for.
+    names: Names,
     /// Strings at a place of [`Keep::Presence`] are handed out piece by piece.
     tap: bool,
     state: State,
@@ -113,6 +117,7 @@ impl Scanner {
     pub(super) fn new(keep: &'static Keep) -> Self {
         Self {
             keep,
+            names: Names::new(keep),
             tap: false,
             state: State::Top,
             stack: Vec::new(),
@@ -398,7 +403,7 @@ impl Scanner {
             return self.charge(text.len());
         };
         self.want = None;
-        let found = members.iter().position(|(wanted, _)| wanted.as_bytes() == text);
+        let found = self.names.find(members, text);
         if let Some(index) = found {
             let bit = u32::try_from(index).ok().and_then(|index| 1_u128.checked_shl(index)).unwrap_or(0);
             if *seen & bit != 0 {

@@ -136,6 +136,7 @@ pub(super) static KEEP: Keep = Members(&[
     ("status", Scalar),
     ("status_code", Scalar),
     ("stopReason", Scalar),
+    ("stop_reason", Scalar),
     ("timings", Presence),
     ("toolCall", Presence),
     ("type", Scalar),

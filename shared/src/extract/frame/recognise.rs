@@ -49,8 +49,8 @@ impl Recogniser {
         Self { keep, hint, held: Vec::new(), mark: 0, indented: false }
     }
 
-    /// The framing, and the bytes of the body that it has yet to see, once it is known.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Option<(Body, Vec<u8>)> {
+    /// Once the framing is known: it, the bytes that were held, and how many of these were looked at.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Option<(Body, Vec<u8>, usize)> {
         for (at, byte) in bytes.iter().enumerate() {
             if self.held.is_empty() && self.before(*byte) {
                 continue;
@@ -61,23 +61,17 @@ impl Recogniser {
                 Guess::Json => Body::Json(Box::new(json::Json::new(self.keep))),
                 Guess::Sse => Body::Sse(Box::new(sse::Sse::new(self.keep))),
                 Guess::Aws => Body::Aws(Box::new(aws::Aws::new(self.keep))),
-                Guess::Unknown => return Some((self.by_hint(), self.rest(&bytes[at + 1..]))),
+                Guess::Unknown => self.by_hint(),
             };
-            return Some((body, self.rest(&bytes[at + 1..])));
+            return Some((body, std::mem::take(&mut self.held), at + 1));
         }
         None
     }
 
-    /// What the body is if it ends here.
+    /// What the body is if it ends here, and the bytes that were held.
     pub(super) fn finish(&mut self) -> (Body, Vec<u8>) {
         let body = if self.held.is_empty() { Body::Unknown } else { self.by_hint() };
-        (body, self.rest(&[]))
-    }
-
-    fn rest(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let mut held = std::mem::take(&mut self.held);
-        held.extend_from_slice(bytes);
-        held
+        (body, std::mem::take(&mut self.held))
     }
 
     fn by_hint(&self) -> Body {
