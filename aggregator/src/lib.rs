@@ -8,6 +8,7 @@ mod commit;
 mod correct;
 mod lane;
 mod prepare;
+mod reprice;
 mod sequence;
 
 use std::collections::BTreeSet;
@@ -21,6 +22,8 @@ use shared::metrics::Metrics;
 use shared::price::PriceBook;
 
 use crate::batch::Batch;
+
+pub use reprice::{Left, Pace, RepriceError, Repricer, Step};
 
 /// The handler of the aggregator's Lambda, and of its local stand-in.
 ///

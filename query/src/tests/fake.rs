@@ -7,12 +7,13 @@ use jiff::Timestamp;
 use shared::alert::{Alert, AlertState, StateKey};
 use shared::budget::{Budget, BudgetSpec};
 use shared::delivery::{DeliveryAttempt, DeliveryStore};
-use shared::id::{AgentId, BudgetName, RecordKey};
+use shared::id::{AgentId, BudgetName, OwnId, RecordKey};
 use shared::ledger::{
     AlertQuery, AlertStore, BudgetStore, Commit, CommitError, Conflict, LedgerError, Quarantined,
     RecordQuery, RecordStore, RollupQuery, RollupRow, RollupStore, Sender, SequenceStore, TakeRow,
 };
 use shared::record::Record;
+use shared::repricing::{RepricingStore, Run};
 use shared::rollup::{Additions, ScopeKind};
 use shared::sequence::SenderKey;
 use shared::window::{Range, WindowKind};
@@ -161,6 +162,20 @@ impl BudgetStore for Fake {
 
     async fn remove_budget(&self, _: &BudgetName) -> Result<bool, LedgerError> {
         unused()
+    }
+}
+
+impl RepricingStore for Fake {
+    async fn repricing(&self, _: &OwnId) -> Result<Option<Run>, LedgerError> {
+        unused()
+    }
+
+    async fn put_repricing(&self, _: &Run) -> Result<bool, LedgerError> {
+        unused()
+    }
+
+    async fn repricings(&self, _: usize) -> Result<Vec<Run>, LedgerError> {
+        Ok(Vec::new())
     }
 }
 
