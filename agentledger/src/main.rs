@@ -1,6 +1,7 @@
 //! The `agentledger` command: a thin layer over the crates that do the work.
 
 mod authority;
+mod books;
 mod cli;
 mod commands;
 mod config;
@@ -67,6 +68,10 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Corrections(args) => commands::corrections(&args),
         Command::Completeness(args) => commands::completeness(&args),
         Command::Budget(args) => commands::budget(&args),
+        Command::Explain(args) => commands::explain(&args),
+        Command::Differences(args) => commands::differences(&args),
+        Command::Reprice(args) => commands::reprice(&args),
+        Command::Repricings(args) => commands::repricings(&args),
         Command::Token(args) => commands::token(&args),
     }
 }

@@ -3,6 +3,7 @@
 //! A record and its additions to the rollups commit in one transaction, under the condition that the record
 //! was not there. So whatever is delivered again, in whatever grouping, by however many consumers, adds once.
 
+pub mod admin;
 mod batch;
 mod commit;
 mod correct;

@@ -59,6 +59,12 @@ impl RecordData {
         std::iter::once(priced(None, &stored.prices)).chain(later).collect()
     }
 
+    /// The prices that a call may have now, in the order of asking.
+    pub fn candidates(&self, index: EventIndex) -> Vec<&AppliedPrice> {
+        let places = self.stored(index).map_or(&[][..], |stored| self.places(stored));
+        places.iter().filter_map(|at| self.prices.get(*at)).collect()
+    }
+
     fn stored(&self, index: EventIndex) -> Option<&StoredEvent> {
         self.calls().iter().find(|stored| stored.i == index)
     }
@@ -191,4 +197,142 @@ pub(crate) fn place(prices: &mut Vec<AppliedPrice>, wanted: &AppliedPrice) -> us
         prices.push(wanted.clone());
         prices.len() - 1
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Amend;
+    use crate::hash::ContentHash;
+    use crate::id::EventId;
+    use crate::usage::Bucket;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn run(name: &str) -> OwnId {
+        OwnId::parse(name).unwrap()
+    }
+
+    fn book(version: &str, usd: &str) -> PriceBook {
+        let json = format!(
+            r#"{{"version":"{version}","source":"test","models":[{{"provider":"p","model":"m","prices":[
+                {{"per_unit":{{"input":"{usd}"}}}}]}}]}}"#
+        );
+        PriceBook::from_json(&json).unwrap()
+    }
+
+    /// Two calls of a thousand tokens, by a model that books know and by one that they do not.
+    fn data(book: &PriceBook) -> RecordData {
+        let call = |model: &str| {
+            let usage = Usage::new([(Bucket::Input, 1_000)]).unwrap();
+            let mut event = UsageEvent::new(at("2026-11-24T09:30:00Z"), usage);
+            event.provider = Some("p".to_owned().try_into().unwrap());
+            event.model = Some(model.to_owned().try_into().unwrap());
+            event
+        };
+        RecordData::usage(ContentHash::from("h"), vec![(0, call("m")), (1, call("n"))], book)
+    }
+
+    fn selection() -> Selection {
+        Selection {
+            from: at("2026-11-24T00:00:00Z"),
+            to: at("2026-11-25T00:00:00Z"),
+            agents: Vec::new(),
+            models: Vec::new(),
+            unpriced: false,
+            closed: false,
+        }
+    }
+
+    fn apply(data: &RecordData, name: &str, book: &PriceBook) -> RecordData {
+        let calls = data.to_adjust(&selection(), &run(name), book);
+        data.adjusted(&calls, &run(name), at("2026-12-01T00:00:00Z"), book).unwrap()
+    }
+
+    fn costs(data: &RecordData) -> Vec<Option<String>> {
+        data.effective().map(|call| call.cost.map(|cost| cost.to_string())).collect()
+    }
+
+    #[test]
+    fn a_run_adjusts_a_call_once_whoever_comes_after_it() {
+        let (dear, cheap) = (book("v2", "0.02"), book("v3", "0.005"));
+        let first = apply(&data(&book("v1", "0.01")), "a", &dear);
+        assert_eq!(costs(&first), [Some("20".to_owned()), None]);
+        let second = apply(&first, "b", &cheap);
+        assert_eq!(costs(&second), [Some("5".to_owned()), None]);
+        // A step of the first run that comes late finds its work done, and does not do it over the second's.
+        assert!(second.to_adjust(&selection(), &run("a"), &dear).is_empty());
+        assert_eq!(second.price_history(0, &second.calls()[0].event.usage).len(), 3);
+    }
+
+    #[test]
+    fn the_same_prices_under_another_version_are_no_change() {
+        let known = data(&book("v1", "0.01"));
+        assert!(known.to_adjust(&selection(), &run("a"), &book("v2", "0.01")).is_empty());
+        assert_eq!(known.to_adjust(&selection(), &run("a"), &book("v2", "0.011")), [0]);
+    }
+
+    #[test]
+    fn only_what_is_selected_and_counts_is_adjusted() {
+        let (known, next) =
+            (data(&book("v1", "0.01")), book("v2", "0.02").with_fallback("0.001".parse().unwrap()));
+        let wanted = |selection: &Selection, data: &RecordData| data.to_adjust(selection, &run("a"), &next);
+        assert_eq!(wanted(&selection(), &known), [0, 1]);
+        assert_eq!(wanted(&Selection { unpriced: true, ..selection() }, &known), [1]);
+        let models = vec!["m".to_owned().try_into().unwrap()];
+        assert_eq!(wanted(&Selection { models, ..selection() }, &known), [0]);
+        let second = at("2026-11-24T09:30:00Z");
+        assert_eq!(wanted(&Selection { to: second, ..selection() }, &known), []);
+        assert_eq!(wanted(&Selection { from: second, ..selection() }, &known), [0, 1]);
+        let mut voided = known;
+        voided.corrections.entry(0).or_default().void(&EventId::parse("v").unwrap());
+        assert_eq!(wanted(&selection(), &voided), [1]);
+    }
+
+    #[test]
+    fn an_amend_goes_by_the_prices_of_the_last_repricing() {
+        let mut data = apply(&data(&book("v1", "0.01")), "a", &book("v2", "0.02"));
+        let usage = Usage::new([(Bucket::Input, 1)]).unwrap();
+        let corrects = EventId::parse("x").unwrap();
+        let amend =
+            Amend { time: at("2026-12-02T00:00:00Z"), time_assigned: false, corrects, revision: 1, usage };
+        data.corrections.entry(0).or_default().amend(&EventId::parse("am").unwrap(), &amend);
+        assert_eq!(costs(&data)[0].as_deref(), Some("0.02"));
+    }
+
+    #[test]
+    fn figures_are_the_same_when_a_step_is_repeated() {
+        let agent = AgentId::parse("a").unwrap();
+        let next = book("v2", "0.02").with_fallback("0.001".parse().unwrap());
+        let after = apply(&data(&book("v1", "0.01")), "a", &next);
+        let figures = |data: &RecordData| {
+            let mut rows = FiguresBy::new();
+            data.figures(&agent, &selection(), &run("a"), &mut rows).unwrap();
+            rows.into_values()
+                .map(|f| (f.changed, f.difference_usd.to_string(), f.newly_priced))
+                .collect::<Vec<_>>()
+        };
+        let first = figures(&after);
+        assert_eq!(first, [(1, "10".to_owned(), 0), (1, "1".to_owned(), 1)]);
+        // Another run in between takes nothing from what this one did.
+        assert_eq!(figures(&apply(&after, "b", &book("v3", "0.5"))), first);
+    }
+
+    #[test]
+    fn a_record_keeps_so_many_adjustments_and_says_so() {
+        let mut record = data(&book("v1", "0.01"));
+        for n in 0..MAX_ADJUSTMENTS {
+            record = apply(&record, &format!("run-{n}"), &book("v2", &format!("0.0{}", n + 2)));
+        }
+        let next = book("v3", "0.9");
+        let calls = record.to_adjust(&selection(), &run("more"), &next);
+        let refused = record.adjusted(&calls, &run("more"), at("2026-12-01T00:00:00Z"), &next);
+        assert_eq!(refused, Err(Refused::Often));
+        let mut large = data(&book("v1", "0.01"));
+        large.made = Some(("x".repeat(MAX_REPRICED_BYTES), String::new()));
+        let refused = large.adjusted(&[0], &run("a"), at("2026-12-01T00:00:00Z"), &next);
+        assert_eq!(refused, Err(Refused::Large));
+    }
 }
