@@ -48,8 +48,11 @@ impl RecordStore for Fake {
         Ok(unused()?)
     }
 
-    async fn get(&self, _: &[(AgentId, RecordKey)]) -> Result<Vec<Option<Record>>, LedgerError> {
-        unused()
+    async fn get(&self, keys: &[(AgentId, RecordKey)]) -> Result<Vec<Option<Record>>, LedgerError> {
+        let find = |(agent, key): &(AgentId, RecordKey)| {
+            self.records.iter().find(|record| record.agent == *agent && record.key == *key).cloned()
+        };
+        Ok(keys.iter().map(find).collect())
     }
 
     async fn records(&self, query: &RecordQuery) -> Result<Vec<Record>, LedgerError> {
