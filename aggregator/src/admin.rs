@@ -87,7 +87,8 @@ impl<L: RecordStore + RepricingStore, M: Metrics, C: Clock> Admin<L, M, C> {
         let book = (self.books)(form.book.as_deref()).map_err(bad)?;
         let question = ContentHash::of(&(&selection, book.version()))
             .map_err(|e| failed(&LedgerError::Broken(e.to_string()).into()))?;
-        let place = form.next.as_deref().map(|token| read_place(token, &question)).transpose()?;
+        let named = selection.agents.len();
+        let place = form.next.as_deref().map(|token| read_place(token, &question, named)).transpose()?;
         let step = self.repricer.look(&selection, &book, place).await.map_err(|e| failed(&e))?;
         let next = match &step.next {
             Some(place) => Some(write_place(place, &question).map_err(|e| failed(&e.into()))?),
@@ -188,12 +189,13 @@ fn write_place(place: &Place, question: &ContentHash) -> Result<String, LedgerEr
     Ok(URL_SAFE_NO_PAD.encode(json))
 }
 
-fn read_place(token: &str, question: &ContentHash) -> Result<Place, Problem> {
+/// Reads a place back; `named` is how many agents the question names.
+fn read_place(token: &str, question: &ContentHash, named: usize) -> Result<Place, Problem> {
     let read = || {
         let json = URL_SAFE_NO_PAD.decode(token).ok()?;
         let (of, place): (ContentHash, Place) = serde_json::from_slice(&json).ok()?;
         let is_record = place.after.as_ref().is_none_or(|after| after.record_key().is_some());
-        (of == *question && is_record).then_some(place)
+        (of == *question && is_record && place.agent < named.max(1)).then_some(place)
     };
     let wrong = "`next` is of no earlier answer to this question; leave it out to start over";
     read().ok_or_else(|| bad(wrong.to_owned()))
