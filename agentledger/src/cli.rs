@@ -1,6 +1,7 @@
 //! The command line, as `--help` explains it.
 
 mod extract;
+mod price;
 mod token;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use extract::ExtractArgs;
+pub(crate) use price::{DifferencesArgs, ExplainArgs, RepriceArgs};
 pub(crate) use token::{MintArgs, RoleArg, TokenArgs, TokenCommand, TokenListArgs};
 
 /// Which AI agent, on which task, spent what, on which model.
@@ -42,6 +44,14 @@ pub(crate) enum Command {
     Corrections(ListArgs),
     /// List senders that number their submissions, and which of these did not arrive.
     Completeness(ListArgs),
+    /// Print how the cost of one call was worked out, line by line.
+    Explain(ExplainArgs),
+    /// Compare what providers said that calls cost with what the price book says.
+    Differences(DifferencesArgs),
+    /// Price stored calls anew: shows what would change, and changes it with --apply.
+    Reprice(RepriceArgs),
+    /// List repricings that were applied, the last one begun first.
+    Repricings(ListArgs),
     /// Set, list and remove budgets.
     Budget(BudgetArgs),
     /// Read what a provider's response says was used, and what that costs, without a ledger.

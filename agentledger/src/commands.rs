@@ -3,15 +3,21 @@
 mod budget;
 mod completeness;
 mod deliveries;
+mod differences;
+mod explain;
 mod lists;
 mod report;
+mod reprice;
 mod token;
 
 pub(crate) use budget::budget;
 pub(crate) use completeness::completeness;
 pub(crate) use deliveries::deliveries;
+pub(crate) use differences::differences;
+pub(crate) use explain::explain;
 pub(crate) use lists::{alerts, conflicts, corrections, events, quarantine};
 pub(crate) use report::{report, spend_grid};
+pub(crate) use reprice::{reprice, repricings};
 pub(crate) use token::token;
 
 use anyhow::Context;

@@ -86,9 +86,10 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
             }
             told.tell();
         };
+        let books = crate::books::finder(Arc::clone(&config.book));
         let served = serve(
             listener,
-            up::routes(&pipeline, clock, &Config::default(), Access::open(), Arc::new([])),
+            up::routes(&pipeline, books, clock, &Config::default(), Access::open(), Arc::new([])),
             shutdown,
         )
         .await;

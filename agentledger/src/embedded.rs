@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use aggregator::admin::FindBook;
 use anyhow::Context;
 use auth::Access;
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
@@ -11,7 +12,7 @@ use local::ledger::SqliteLedger;
 use shared::clock::SystemClock;
 use tokio::runtime::Runtime;
 
-use crate::handlers::Handlers;
+use crate::handlers::{Handlers, Parts};
 
 /// An embedded ledger and its handlers.
 pub(crate) struct Embedded {
@@ -21,8 +22,8 @@ pub(crate) struct Embedded {
 }
 
 impl Embedded {
-    /// Opens the ledger in `dir`.
-    pub(crate) fn open(dir: &Path) -> anyhow::Result<Self> {
+    /// Opens the ledger in `dir`, to be repriced with what `books` finds.
+    pub(crate) fn open(dir: &Path, books: FindBook) -> anyhow::Result<Self> {
         let dir = DataDir::open(dir)?;
         let ledger = Arc::new(SqliteLedger::open(&dir.ledger())?);
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -30,7 +31,8 @@ impl Embedded {
             .build()
             .context("cannot start the runtime")?;
         // Who can open the files needs nobody's leave.
-        Ok(Self { handlers: Handlers::new(&ledger, SystemClock, &Access::open()), runtime, _dir: dir })
+        let parts = Parts { ledger, counters: Arc::default(), books };
+        Ok(Self { handlers: Handlers::new(parts, SystemClock, &Access::open()), runtime, _dir: dir })
     }
 
     /// Answers a request.

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use aggregator::Repricer;
+use aggregator::admin::{Admin as Repricings, FindBook};
 use alerter::admin::Admin;
 use auth::{Access, Revocations};
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use edge::limits::Limit;
+use local::host::Counters;
 use local::ledger::SqliteLedger;
 use query::Query;
 use shared::clock::Clock;
@@ -15,15 +18,29 @@ pub(crate) struct Handlers<C> {
     query: Query<SqliteLedger, C>,
     admin: Admin<SqliteLedger, C>,
     revocations: Revocations<SqliteLedger, C>,
+    repricings: Repricings<Arc<SqliteLedger>, Arc<Counters>, C>,
+}
+
+/// What handlers work on.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    pub(crate) ledger: Arc<SqliteLedger>,
+    /// Told of what a repricing commits.
+    pub(crate) counters: Arc<Counters>,
+    /// Price books to reprice with.
+    pub(crate) books: FindBook,
 }
 
 impl<C: Clock + Clone> Handlers<C> {
-    /// Over `ledger`, for those whom `access` lets in.
-    pub(crate) fn new(ledger: &Arc<SqliteLedger>, clock: C, access: &Access) -> Self {
+    /// Over these parts, for those whom `access` lets in.
+    pub(crate) fn new(parts: Parts, clock: C, access: &Access) -> Self {
+        let Parts { ledger, counters, books } = parts;
+        let repricer = Repricer::new(Arc::clone(&ledger), counters, clock.clone());
         Self {
-            query: Query::new(Arc::clone(ledger), clock.clone(), access.clone()),
-            admin: Admin::new(Arc::clone(ledger), clock.clone(), access.clone()),
-            revocations: Revocations::new(Arc::clone(ledger), clock, access.clone()),
+            repricings: Repricings::new(repricer, books, access.clone()),
+            query: Query::new(Arc::clone(&ledger), clock.clone(), access.clone()),
+            admin: Admin::new(Arc::clone(&ledger), clock.clone(), access.clone()),
+            revocations: Revocations::new(ledger, clock, access.clone()),
         }
     }
 
@@ -37,6 +54,8 @@ impl<C: Clock + Clone> Handlers<C> {
         let path = request.raw_path.as_deref().unwrap_or_default();
         if Revocations::<SqliteLedger, C>::answers(path) {
             self.revocations.handle(request).await
+        } else if Repricings::<Arc<SqliteLedger>, Arc<Counters>, C>::answers(path) {
+            self.repricings.handle(request).await
         } else if path.starts_with("/v1/admin/") {
             self.admin.handle(request).await
         } else {
@@ -75,9 +94,14 @@ mod tests {
     fn each_handler_asks_for_a_token_by_itself() {
         let key = SecretKey::generate().unwrap();
         let verifier = Verifier::new(vec![key.public()], AUDIENCE.to_owned(), Arc::new(SystemClock));
-        let ledger = Arc::new(SqliteLedger::in_memory().unwrap());
-        let guarded = Handlers::new(&ledger, SystemClock, &Access::tokens(Arc::new(verifier)));
-        let open = Handlers::new(&ledger, SystemClock, &Access::open());
+        let book = Arc::new(shared::price::PriceBook::embedded().unwrap());
+        let parts = Parts {
+            ledger: Arc::new(SqliteLedger::in_memory().unwrap()),
+            counters: Arc::default(),
+            books: crate::books::finder(book),
+        };
+        let guarded = Handlers::new(parts.clone(), SystemClock, &Access::tokens(Arc::new(verifier)));
+        let open = Handlers::new(parts, SystemClock, &Access::open());
         let token = |role, agents: &[&str]| {
             let agents = agents.iter().map(|agent| AgentPattern::parse(agent).unwrap()).collect();
             sign(&Claims::new(role, agents, None, AUDIENCE, SystemClock.now(), 1).unwrap(), &key).unwrap()
@@ -92,6 +116,10 @@ mod tests {
             (Method::GET, "/v1/quarantine", 200),
             (Method::GET, "/v1/corrections", 200),
             (Method::GET, "/v1/revocations", 200),
+            (Method::GET, "/v1/explain", 400),
+            (Method::GET, "/v1/differences", 200),
+            (Method::GET, "/v1/repricings", 200),
+            (Method::POST, "/v1/admin/reprice", 400),
             (Method::PUT, "/v1/admin/budgets/b", 400),
             (Method::DELETE, "/v1/admin/budgets/b", 404),
             (Method::PUT, "/v1/admin/revocations/x", 200),

@@ -1,6 +1,7 @@
 //! The `agentledger` command: a thin layer over the crates that do the work.
 
 mod authority;
+mod books;
 mod cli;
 mod commands;
 mod config;
@@ -69,6 +70,10 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Completeness(args) => commands::completeness(&args),
         Command::Budget(args) => commands::budget(&args),
         Command::Extract(args) => extract::run(&args),
+        Command::Explain(args) => commands::explain(&args),
+        Command::Differences(args) => commands::differences(&args),
+        Command::Reprice(args) => commands::reprice(&args),
+        Command::Repricings(args) => commands::repricings(&args),
         Command::Token(args) => commands::token(&args),
     }
 }

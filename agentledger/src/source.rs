@@ -4,8 +4,10 @@
 mod bearer;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use aggregator::admin::FindBook;
 use anyhow::{Context, bail};
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use aws_lambda_events::encodings::Body;
@@ -13,7 +15,9 @@ use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
+use crate::books;
 use crate::cli::LedgerArgs;
+use crate::config::Config;
 use crate::embedded::Embedded;
 use bearer::Bearer;
 
@@ -50,8 +54,17 @@ pub(crate) fn escape(text: &str) -> String {
 impl Source {
     /// Opens what the arguments name.
     pub(crate) fn open(args: &LedgerArgs) -> anyhow::Result<Self> {
+        let books = || Ok(books::finder(Arc::new(books::in_use(&Config::default())?)));
+        Self::open_with(args, books)
+    }
+
+    /// The same; an embedded ledger is repriced with these books.
+    pub(crate) fn open_with(
+        args: &LedgerArgs,
+        books: impl FnOnce() -> anyhow::Result<FindBook>,
+    ) -> anyhow::Result<Self> {
         match &args.data {
-            Some(dir) => Self::embedded(dir),
+            Some(dir) => Self::embedded(dir, books()?),
             None => {
                 let url = args.url.as_deref().unwrap_or(DEFAULT_URL);
                 Self::server(url, Bearer::find(args.token_file.as_deref())?)
@@ -59,7 +72,7 @@ impl Source {
         }
     }
 
-    fn embedded(dir: &Path) -> anyhow::Result<Self> {
+    fn embedded(dir: &Path, books: FindBook) -> anyhow::Result<Self> {
         if !dir.is_dir() {
             let dir = dir.display();
             return Err(Misuse(format!(
@@ -67,7 +80,7 @@ impl Source {
             ))
             .into());
         }
-        Ok(Self::Embedded(Box::new(Embedded::open(dir)?)))
+        Ok(Self::Embedded(Box::new(Embedded::open(dir, books)?)))
     }
 
     /// A running server.

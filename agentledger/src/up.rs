@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aggregator::admin::FindBook;
 use anyhow::{Context, anyhow};
 use auth::Access;
 use local::dir::DataDir;
@@ -15,14 +16,14 @@ use shared::budget::BudgetSpec;
 use shared::clock::{Clock, SystemClock};
 use shared::delivery::DeliveryAttempt;
 use shared::ledger::BudgetStore;
-use shared::price::PriceBook;
 use tokio::net::TcpListener;
 use webhook::Webhook;
 
 use crate::authority::Authority;
+use crate::books;
 use crate::cli::UpArgs;
 use crate::config::Config;
-use crate::handlers::Handlers;
+use crate::handlers::{Handlers, Parts};
 use crate::metrics::Metrics;
 use crate::serve::{Admission, DRAIN, Handler, Routes, Traffic, limits, listen_address, serve};
 use crate::source::Misuse;
@@ -47,8 +48,8 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<()> {
         let count = Arc::new(move |attempt: &DeliveryAttempt| counters.attempted(attempt));
         LogAnd::new(webhook.map(|config| Webhook::new(config, Arc::clone(ledger), SystemClock, count)))
     };
-    let mut pipeline =
-        Pipeline::start_with(dir, &pipeline_config(&config, access.clone())?, notifier, SystemClock)?;
+    let settings = pipeline_config(&config, access.clone())?;
+    let mut pipeline = Pipeline::start_with(dir, &settings, notifier, SystemClock)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -62,7 +63,8 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<()> {
         let signal = stop_signal()?;
         say_ready(&format!("agentledger ready on http://{bound} (data in {})", args.data.display()))?;
         let hosts = config.auth.iter().flat_map(|auth| auth.hosts.clone()).collect();
-        let routes = routes(&pipeline, SystemClock, &config, access, hosts);
+        let books = books::finder(Arc::clone(&settings.book));
+        let routes = routes(&pipeline, books, SystemClock, &config, access, hosts);
         let served = serve(listener, routes, signal);
         let Some(authority) = authority else { return served.await.context("the server failed") };
         tokio::select! {
@@ -93,28 +95,27 @@ pub(crate) async fn listen<C: Clock + 'static>(
 }
 
 pub(crate) fn pipeline_config(config: &Config, access: Access) -> anyhow::Result<PipelineConfig> {
-    let mut book = PriceBook::embedded()?;
-    if let Some(usd_per_token) = config.fallback {
-        book = book.with_fallback(usd_per_token);
-    }
     let hours = |n: u32| Duration::from_secs(u64::from(n) * 3600);
     Ok(PipelineConfig {
         stream_retention: hours(config.stream_hours),
         max_event_age: hours(config.late_days * 24),
         access,
-        ..PipelineConfig::new(Arc::new(book))
+        ..PipelineConfig::new(Arc::new(books::in_use(config)?))
     })
 }
 
 pub(crate) fn routes<C: Clock + Clone + 'static>(
     pipeline: &Pipeline<C>,
+    books: FindBook,
     clock: C,
     config: &Config,
     access: Access,
     hosts: Arc<[String]>,
 ) -> Routes {
     let (ingest, refused) = (Arc::clone(pipeline.ingest()), Arc::clone(pipeline.ingest()));
-    let query = Handlers::new(pipeline.ledger(), clock, &access).with_host_limits(limits(config.in_flight));
+    let (ledger, counters) = (Arc::clone(pipeline.ledger()), Arc::clone(pipeline.counters()));
+    let query = Handlers::new(Parts { ledger, counters, books }, clock, &access);
+    let query = query.with_host_limits(limits(config.in_flight));
     let query = Arc::new(query);
     let admin = Arc::clone(&query);
     let status = pipeline.status();

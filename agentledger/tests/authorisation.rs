@@ -26,6 +26,8 @@ fn meaning(cell: &str) -> (u16, &str) {
         "who" => (400, "invalid_event"),
         "gone" => (404, "not_found"),
         "none" => (404, "no_such_budget"),
+        "event" => (404, "no_such_event"),
+        "run" => (404, "no_such_repricing"),
         other => panic!("{other:?} means nothing"),
     }
 }
@@ -119,12 +121,19 @@ fn table() -> Vec<Row> {
         get("/v1/conflicts", ["yes", "role", "yes"]),
         get("/v1/quarantine", ["yes", "role", "yes"]),
         get("/v1/corrections", ["yes", "role", "yes"]),
+        get("/v1/explain?agent=nobody&event=x", ["event", "event", "event"]),
+        get("/v1/differences", ["yes", "yes", "yes"]),
+        get("/v1/differences?team=growth", ["yes", "yes", "yes"]),
+        get("/v1/differences?team=sales", ["yes", "team", "yes"]),
+        get("/v1/repricings", ["yes", "role", "yes"]),
         get("/v1/revocations", ["role", "role", "yes"]),
         get("/v1/nothing", ["gone", "gone", "gone"]),
         change("PUT", "/v1/admin/budgets/b", budget(), "yes"),
         change("DELETE", "/v1/admin/budgets/b", Value::Null, "yes"),
         change("DELETE", "/v1/admin/budgets/b", Value::Null, "none"),
         change("PUT", "/v1/admin/revocations/nobody", Value::Null, "yes"),
+        change("POST", "/v1/admin/reprice", json!({"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z", "closed": true}), "yes"),
+        change("POST", "/v1/admin/reprice", json!({"apply": true, "run": "none-begun"}), "run"),
         change("PUT", "/v1/admin/nothing", Value::Null, "gone"),
     ]
 }
@@ -155,10 +164,10 @@ fn every_role_at_every_endpoint_may_what_the_table_says() {
                 );
             }
             // What is refused is named by index and field.
-            if matches!(row.cells[n], "agent") || (row.method == "POST" && row.cells[n] == "team") {
+            if matches!(row.cells[n], "agent") || (row.path == "/v1/usage" && row.cells[n] == "team") {
                 assert!(answer.body["errors"][0]["field"].is_string(), "{cell}\n{}", answer.body);
             }
-            if status == 200 && row.method == "POST" {
+            if status == 200 && row.path == "/v1/usage" {
                 let sent = row.body["events"].as_array().map_or(1, Vec::len);
                 let call = row.body["type"].is_null();
                 accepted += if call { sent } else { 0 };
@@ -197,7 +206,7 @@ fn a_refused_event_is_named_by_index_and_field() {
 }
 
 /// Every endpoint, to be asked with credentials that do not hold.
-const ENDPOINTS: [(&str, &str); 16] = [
+const ENDPOINTS: [(&str, &str); 20] = [
     ("POST", "/v1/usage"),
     ("GET", "/v1/usage"),
     ("GET", "/v1/spend?by=agent"),
@@ -208,6 +217,10 @@ const ENDPOINTS: [(&str, &str); 16] = [
     ("GET", "/v1/quarantine"),
     ("GET", "/v1/corrections"),
     ("GET", "/v1/revocations"),
+    ("GET", "/v1/explain?agent=a&event=x"),
+    ("GET", "/v1/differences"),
+    ("GET", "/v1/repricings"),
+    ("POST", "/v1/admin/reprice"),
     ("PUT", "/v1/admin/budgets/b"),
     ("DELETE", "/v1/admin/budgets/b"),
     ("PUT", "/v1/admin/revocations/x"),

@@ -147,7 +147,7 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                 }
                 Some(known) => return self.repeated(lane, &ready.unit, known, batch).await,
             };
-            let (additions, all) = ready.additions.after(None, self.step());
+            let (additions, all) = ready.additions.after(None, step(&self.ledger));
             ready.record.version = expected.unwrap_or(0) + 1;
             ready.record.data.made = if all { None } else { additions.last().map(RollupKey::item_key) };
             let records = vec![RecordWrite { expected, record: ready.record.clone() }];
@@ -156,7 +156,7 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                 Ok(()) => {
                     let agent = ready.record.agent.clone();
                     if !all {
-                        self.complete(lane, ready.record).await?;
+                        complete(&self.ledger, lane, ready.record).await?;
                     }
                     batch.committed(&agent, &ready.additions);
                     return Ok(Fate::Stands);
@@ -185,7 +185,7 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
         let standing_hash = standing.data.hash.clone();
         // Whoever wrote it may have died between two steps: then this delivery is what finishes it.
         if standing.data.made.is_some() {
-            self.complete(lane, standing).await?;
+            complete(&self.ledger, lane, standing).await?;
         }
         let refused = unit.entry.hash();
         match standing_hash {
@@ -209,48 +209,52 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
             }
         }
     }
+}
 
-    /// Makes the additions of a record that needs several transactions. Each notes on the record how far it
-    /// came, so that each addition is made once, whoever makes it and however many fit its transactions.
-    pub(crate) async fn complete(&self, lane: u32, mut record: Record) -> Result<(), LedgerError> {
-        let broken = |record: &Record, what: &str| {
-            LedgerError::Broken(format!("record {} {}: {what}", record.agent, record.key))
+/// Makes the additions of a record that needs several transactions. Each notes on the record how far it
+/// came, so that each addition is made once, whoever makes it and however many fit its transactions.
+pub(crate) async fn complete<L: RecordStore>(
+    ledger: &L,
+    lane: u32,
+    mut record: Record,
+) -> Result<(), LedgerError> {
+    let broken = |record: &Record, what: &str| {
+        LedgerError::Broken(format!("record {} {}: {what}", record.agent, record.key))
+    };
+    let all = match record.data.additions(&record.agent) {
+        Ok(additions) => additions.without_zeros(),
+        Err(error) => return Err(broken(&record, &error.to_string())),
+    };
+    let mut races = 0;
+    while let Some((pk, sk)) = record.data.made.take() {
+        let Some(made) = RollupKey::from_item_key(&pk, &sk) else {
+            return Err(broken(&record, "it is not readable how many of its additions are made"));
         };
-        let all = match record.data.additions(&record.agent) {
-            Ok(additions) => additions.without_zeros(),
-            Err(error) => return Err(broken(&record, &error.to_string())),
-        };
-        let mut races = 0;
-        while let Some((pk, sk)) = record.data.made.take() {
-            let Some(made) = RollupKey::from_item_key(&pk, &sk) else {
-                return Err(broken(&record, "it is not readable how many of its additions are made"));
-            };
-            let (additions, is_last) = all.after(Some(&made), self.step());
-            let expected = record.version;
-            record.version += 1;
-            record.data.made = if is_last { None } else { additions.last().map(RollupKey::item_key) };
-            let write = RecordWrite { expected: Some(expected), record: record.clone() };
-            match self.ledger.commit(Commit { records: vec![write], additions, lane }).await {
-                Ok(()) => {}
-                Err(CommitError::Refused(refusals)) if races < RACES => {
-                    races += 1;
-                    match refusals.into_iter().next().and_then(|refusal| refusal.existing) {
-                        Some(newer) => record = newer,
-                        None => return Err(broken(&record, "it vanished between two steps")),
-                    }
+        let (additions, is_last) = all.after(Some(&made), step(ledger));
+        let expected = record.version;
+        record.version += 1;
+        record.data.made = if is_last { None } else { additions.last().map(RollupKey::item_key) };
+        let write = RecordWrite { expected: Some(expected), record: record.clone() };
+        match ledger.commit(Commit { records: vec![write], additions, lane }).await {
+            Ok(()) => {}
+            Err(CommitError::Refused(refusals)) if races < RACES => {
+                races += 1;
+                match refusals.into_iter().next().and_then(|refusal| refusal.existing) {
+                    Some(newer) => record = newer,
+                    None => return Err(broken(&record, "it vanished between two steps")),
                 }
-                Err(CommitError::Refused(_)) => return Err(lost_races(&record.agent, &record.key)),
-                Err(CommitError::Overflow(error)) => return Err(broken(&record, &error.to_string())),
-                Err(CommitError::Ledger(error)) => return Err(error),
             }
+            Err(CommitError::Refused(_)) => return Err(lost_races(&record.agent, &record.key)),
+            Err(CommitError::Overflow(error)) => return Err(broken(&record, &error.to_string())),
+            Err(CommitError::Ledger(error)) => return Err(error),
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    /// Rollups beside one record in a transaction.
-    fn step(&self) -> usize {
-        self.ledger.max_commit_items().saturating_sub(1).max(1)
-    }
+/// Rollups beside one record in a transaction.
+pub(crate) fn step<L: RecordStore>(ledger: &L) -> usize {
+    ledger.max_commit_items().saturating_sub(1).max(1)
 }
 
 pub(crate) fn lost_races(agent: &AgentId, key: &RecordKey) -> LedgerError {

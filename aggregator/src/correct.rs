@@ -16,7 +16,7 @@ use shared::rollup::Additions;
 
 use crate::Aggregator;
 use crate::batch::{Batch, Unit};
-use crate::commit::{RACES, lost_races};
+use crate::commit::{RACES, complete, lost_races};
 
 /// A correction to apply.
 #[derive(Serialize)]
@@ -74,7 +74,7 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                         writes.push(write(agent, &target_key, None, awaited));
                     }
                     Some(target) if target.data.made.is_some() => {
-                        self.complete(lane, target).await?;
+                        complete(&self.ledger, lane, target).await?;
                         continue;
                     }
                     Some(target) => {

@@ -3,11 +3,13 @@
 //! A record and its additions to the rollups commit in one transaction, under the condition that the record
 //! was not there. So whatever is delivered again, in whatever grouping, by however many consumers, adds once.
 
+pub mod admin;
 mod batch;
 mod commit;
 mod correct;
 mod lane;
 mod prepare;
+mod reprice;
 mod sequence;
 
 use std::collections::BTreeSet;
@@ -21,6 +23,8 @@ use shared::metrics::Metrics;
 use shared::price::PriceBook;
 
 use crate::batch::Batch;
+
+pub use reprice::{Left, Pace, RepriceError, Repricer, Step};
 
 /// The handler of the aggregator's Lambda, and of its local stand-in.
 ///

@@ -31,6 +31,9 @@ pub fn object_of(path: &str) -> String {
     if let Some(jti) = name("/v1/admin/revocations/") {
         return TokenId::parse(&jti).map_or("revocation".to_owned(), |jti| format!("revocation {jti}"));
     }
+    if path == "/v1/admin/reprice" {
+        return "repricing".to_owned();
+    }
     "unknown".to_owned()
 }
 
@@ -46,6 +49,7 @@ mod tests {
             ("/v1/admin/budgets/a%0Ab", "budget"),
             ("/v1/admin/revocations/0199", "revocation 0199"),
             (&format!("/v1/admin/revocations/{}", "x".repeat(65)), "revocation"),
+            ("/v1/admin/reprice", "repricing"),
             ("/v1/admin/else/x", "unknown"),
             ("/v1/spend", "unknown"),
         ] {

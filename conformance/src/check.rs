@@ -15,6 +15,7 @@ use shared::rollup::{Additions, ScopeKind};
 use shared::totals::Totals;
 use shared::window::{Range, WindowKind};
 
+use crate::drive::Repricing;
 use crate::oracle::{self, Key, Sends, Sent, Sums};
 
 /// A law that does not hold.
@@ -83,7 +84,14 @@ fn oracle_start() -> i64 {
 }
 
 /// [`invariant::TOTALS_EXACT`] against the model, and the conflicts beside it. Answers the model.
-pub async fn totals<L: Ledger>(ledger: &L, sends: &Sends) -> Result<BTreeMap<Key, Sums>, Violation> {
+///
+/// `last` is a repricing after which nothing happened: whatever it takes is priced by its book. Of the rest the
+/// records say by which book, and the model what that comes to.
+pub async fn totals<L: Ledger>(
+    ledger: &L,
+    sends: &Sends,
+    last: Option<&Repricing>,
+) -> Result<BTreeMap<Key, Sums>, Violation> {
     let law = invariant::TOTALS_EXACT;
     let records = all_records(ledger).await.map_err(|e| broken(law, e))?;
     let by_key: BTreeMap<(AgentId, RecordKey), &Record> =
@@ -106,23 +114,35 @@ pub async fn totals<L: Ledger>(ledger: &L, sends: &Sends) -> Result<BTreeMap<Key
     if let Some(record) = records.iter().find(|r| !sends.contains_key(&(r.agent.clone(), r.key.clone()))) {
         return Err(broken(law, format!("{} {} was never acknowledged", record.agent, record.key)));
     }
-    let time = |agent: &AgentId, key: &RecordKey, index: u32| {
-        by_key.get(&(agent.clone(), key.clone())).and_then(|r| booked(r, index)).unwrap_or(0)
+    let unknown = (0, oracle::BOOKS[0].0);
+    let booked = |agent: &AgentId, key: &RecordKey, index: u32| {
+        by_key.get(&(agent.clone(), key.clone())).and_then(|r| booked(r, index, last)).unwrap_or(unknown)
     };
-    let model = oracle::totals(&standing, time);
+    let model = oracle::totals(&standing, booked);
     let stored = all_rollups(ledger).await.map_err(|e| broken(law, e))?;
     same_totals(&model, &stored).map_err(|e| broken(law, e))?;
     listed_conflicts(ledger, &conflicts).await.map_err(|e| broken(law, e))?;
     Ok(model)
 }
 
-fn booked(record: &Record, index: u32) -> Option<i64> {
-    let outcome = || record.data.tasks().find(|(i, _)| *i == index).map(|(_, t)| t.time);
-    let call = match &record.data.content {
-        Content::Usage(events) => events.iter().find(|e| e.i == index).map(|e| e.event.time),
-        _ => None,
-    };
-    call.or_else(outcome).map(Timestamp::as_second)
+/// When an event was booked, and by which book it is priced.
+fn booked(record: &Record, index: u32, last: Option<&Repricing>) -> Option<(i64, &'static str)> {
+    let version = |name: &str| oracle::BOOKS.iter().map(|(version, _)| *version).find(|v| *v == name);
+    if let Some((_, task)) = record.data.tasks().find(|(i, _)| *i == index) {
+        return Some((task.time.as_second(), oracle::BOOKS[0].0));
+    }
+    let Content::Usage(events) = &record.data.content else { return None };
+    let event = &events.iter().find(|e| e.i == index)?.event;
+    let adjusted = record.data.adjustments.iter().rev().find(|a| a.prices.contains_key(&index));
+    let stands = adjusted.map_or(oracle::BOOKS[0].0, |adjustment| adjustment.book.as_str());
+    let taken = last.filter(|last| {
+        let selection = &last.selection;
+        (selection.from..selection.to).contains(&event.time)
+            && (selection.agents.is_empty() || selection.agents.contains(&record.agent))
+            && (selection.models.is_empty()
+                || event.model.as_ref().is_some_and(|model| selection.models.contains(model)))
+    });
+    Some((event.time.as_second(), version(taken.map_or(stands, |last| last.book.as_str()))?))
 }
 
 fn same_totals(model: &BTreeMap<Key, Sums>, stored: &BTreeMap<Key, Totals>) -> Result<(), String> {

@@ -8,22 +8,25 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
-use aggregator::Aggregator;
+use aggregator::{Aggregator, Pace, Repricer};
 use alerter::Alerter;
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::kinesis::{KinesisEvent, KinesisEventRecord};
 use fastrand::Rng;
+use jiff::{SignedDuration, Timestamp};
 use shared::alert::Alert;
 use shared::budget::{Budget, BudgetSpec};
 use shared::clock::Clock;
-use shared::id::AgentId;
+use shared::id::{AgentId, ModelId, OwnId};
 use shared::ledger::{Ledger, LedgerError, MAX_COMMIT_ITEMS};
 use shared::metrics::{BatchMetrics, Metrics};
 use shared::notifier::{Notifier, NotifyError};
 use shared::price::PriceBook;
+use shared::repricing::Selection;
 use shared::totals::Totals;
 
 use crate::faulty::{Fault, Faulty, Feed, ItemKey};
+use crate::history::START;
 use crate::intake::{ManualClock, MemoryStream};
 use crate::sabotage::{Guard, Sabotaged};
 
@@ -85,6 +88,17 @@ impl<L: Ledger> Notifier for Mailer<L> {
     }
 }
 
+/// A repricing of a history.
+#[derive(Clone, Debug)]
+pub struct Repricing {
+    /// Its name.
+    pub run: OwnId,
+    /// Which calls.
+    pub selection: Selection,
+    /// Version of the book.
+    pub book: String,
+}
+
 /// The world in which a history plays.
 pub struct World<L> {
     /// The ledger under test.
@@ -99,8 +113,13 @@ pub struct World<L> {
     pub published: Arc<Published>,
     /// Nobody dies.
     pub calm: bool,
+    /// A repricing after which nothing happened.
+    pub last: Option<Repricing>,
     feed: Arc<Feed>,
-    book: Arc<PriceBook>,
+    /// The first prices what arrives.
+    books: Vec<Arc<PriceBook>>,
+    /// Repricings that were begun, perhaps not finished.
+    runs: Vec<Repricing>,
     missing: Option<Guard>,
     processes: AtomicUsize,
     /// By partition key: how far its records are consumed.
@@ -111,8 +130,9 @@ pub struct World<L> {
 type Task<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 impl<L: Ledger> World<L> {
-    /// A world over an empty ledger, perhaps without a guard.
-    pub fn new(ledger: L, book: PriceBook, missing: Option<Guard>) -> Self {
+    /// A world over an empty ledger, perhaps without a guard. There is at least one book: the first prices what
+    /// arrives.
+    pub fn new(ledger: L, books: Vec<PriceBook>, missing: Option<Guard>) -> Self {
         Self {
             ledger: Arc::new(ledger),
             stream: Arc::default(),
@@ -120,8 +140,10 @@ impl<L: Ledger> World<L> {
             deliveries: Arc::default(),
             published: Arc::default(),
             calm: false,
+            last: None,
             feed: Arc::default(),
-            book: Arc::new(book),
+            books: books.into_iter().map(Arc::new).collect(),
+            runs: Vec::new(),
             missing,
             processes: AtomicUsize::new(0),
             consumed: BTreeMap::new(),
@@ -169,6 +191,7 @@ impl<L: Ledger> World<L> {
         {
             slices.push(same);
         }
+        let runs = self.some_runs(rng);
         let (outcomes, evaluated) = {
             let done = Mutex::new(Vec::new());
             let evaluated = Mutex::new(Vec::new());
@@ -181,6 +204,12 @@ impl<L: Ledger> World<L> {
                 let fault = self.fault(rng, 2, 30);
                 let faults = rng.bool().then(|| rng.fork());
                 tasks.push(Box::pin(self.watch(slice, fault, faults, &evaluated)));
+            }
+            for run in &runs {
+                let (fault, page) = (self.fault(rng, 2, 30), rng.usize(1..=8));
+                let reprice = self.reprice(run, fault, page);
+                // What fails is begun again later.
+                tasks.push(Box::pin(async move { drop(reprice.await) }));
             }
             interleave(tasks, rng).await;
             (take(done), take(evaluated))
@@ -218,6 +247,12 @@ impl<L: Ledger> World<L> {
             }
             self.consumed.insert(key, consumed);
         }
+        for run in &self.runs {
+            self.reprice(run, Fault::None, 50).await.map_err(|e| format!("without faults, {run:?}: {e}"))?;
+        }
+        if let Some(last) = &self.last {
+            self.reprice(last, Fault::None, 7).await.map_err(|e| format!("without faults, {last:?}: {e}"))?;
+        }
         let changes = self.feed.all();
         let evaluated = Mutex::new(Vec::new());
         self.watch(&(changes.len(), changes[self.evaluated..].to_vec()), Fault::None, None, &evaluated).await;
@@ -249,7 +284,7 @@ impl<L: Ledger> World<L> {
             Arc::clone(&process),
             Arc::clone(&self.published),
             Arc::clone(&self.clock),
-            Arc::clone(&self.book),
+            Arc::clone(&self.books[0]),
         );
         let mut event = KinesisEvent::default();
         event.records =
@@ -278,6 +313,63 @@ impl<L: Ledger> World<L> {
         if !process.inner().is_dead() && response.batch_item_failures.is_empty() {
             done.lock().unwrap_or_else(PoisonError::into_inner).push(slice.0);
         }
+    }
+
+    /// Begins repricings, or takes up some that were begun; now and then two processes take up the same.
+    fn some_runs(&mut self, rng: &mut Rng) -> Vec<Repricing> {
+        let mut runs = Vec::new();
+        while rng.u32(..4) == 0 && runs.len() < 2 {
+            if self.runs.is_empty() || rng.bool() {
+                let fresh = self.some_repricing(rng, self.runs.len());
+                self.runs.extend(fresh.clone());
+                runs.extend(fresh);
+            } else {
+                runs.extend(rng.choice(&self.runs).cloned());
+            }
+        }
+        if let Some(same) = runs.first().cloned()
+            && rng.u32(..3) == 0
+        {
+            runs.push(same);
+        }
+        runs
+    }
+
+    /// A repricing of everything, of a while, of an agent, of a model, or of what has no price.
+    pub fn some_repricing(&self, rng: &mut Rng, number: usize) -> Option<Repricing> {
+        let start: Timestamp = START.parse().ok()?;
+        let at = |seconds: i64| start.checked_add(SignedDuration::from_secs(seconds)).ok();
+        let whole = rng.bool();
+        let from = if whole { -40 * 86_400 } else { -rng.i64(0..20 * 86_400) };
+        let to = if whole { 40 * 86_400 } else { from + rng.i64(1..20 * 86_400) };
+        let agents = if rng.u32(..4) == 0 { &["planner", "writer#2"][..rng.usize(1..=2)] } else { &[] };
+        let models = if rng.u32(..4) == 0 { &["dear"][..] } else { &[] };
+        let selection = Selection {
+            from: at(from)?,
+            to: at(to)?,
+            agents: agents.iter().map(|agent| AgentId::parse(agent)).collect::<Result<_, _>>().ok()?,
+            models: models.iter().map(|model| ModelId::parse(model)).collect::<Result<_, _>>().ok()?,
+            unpriced: rng.u32(..4) == 0,
+            closed: false,
+        };
+        let book = rng.choice(&self.books)?.version().to_owned();
+        Some(Repricing { run: OwnId::parse(&format!("run-{number}")).ok()?, selection, book })
+    }
+
+    /// Runs a repricing from where it is to its end, unless the process dies.
+    async fn reprice(&self, repricing: &Repricing, fault: Fault, page: usize) -> Result<(), String> {
+        let process = self.process(fault);
+        let repricer =
+            Repricer::new(Arc::clone(&process), Arc::clone(&self.published), Arc::clone(&self.clock))
+                .paced(Pace { page, records: page, calls: u64::MAX });
+        let book = self.books.iter().find(|book| book.version() == repricing.book);
+        let book = book.ok_or("there is no such book")?;
+        let begun = repricer.begin(&repricing.run, &repricing.selection, book).await;
+        let mut run = begun.map_err(|e| e.to_string())?;
+        while run.next.is_some() {
+            run = repricer.advance(run, book).await.map_err(|e| e.to_string())?.0;
+        }
+        Ok(())
     }
 
     fn fault(&self, rng: &mut Rng, one_in: u32, calls: u64) -> Fault {

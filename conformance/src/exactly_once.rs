@@ -16,7 +16,7 @@ use crate::check::{self, Violation};
 use crate::drive::World;
 use crate::history::{Plot, history};
 use crate::intake::Intake;
-use crate::oracle::{PRICES, Sends, receive};
+use crate::oracle::{BOOKS, Prices, Sends, receive};
 use crate::sabotage::Guard;
 
 /// What a history that held did, so that a suite can show that it reached what it is about.
@@ -34,6 +34,10 @@ pub struct Coverage {
     pub crossed: usize,
     /// Crossings ended by a correction.
     pub recovered: usize,
+    /// Calls whose prices a repricing changed.
+    pub repriced: usize,
+    /// Calls that several repricings changed.
+    pub repriced_again: usize,
     /// Hash of every record and every delivery: a seed is one history, to the last field.
     pub digest: String,
 }
@@ -41,7 +45,7 @@ pub struct Coverage {
 /// Plays the history of `seed` over an empty ledger; `missing` takes a guard of the protocol away.
 pub async fn play<L: Ledger>(ledger: L, seed: u64, missing: Option<Guard>) -> Result<Coverage, String> {
     let mut rng = Rng::with_seed(seed);
-    let mut world = World::new(ledger, book()?, missing);
+    let mut world = World::new(ledger, books()?, missing);
     let mut sends = Sends::default();
     let size = rng.usize(2..=16);
     let plot = if rng.u32(..3) == 0 { Plot::Seesaw } else { Plot::Wide };
@@ -71,9 +75,14 @@ pub async fn play<L: Ledger>(ledger: L, seed: u64, missing: Option<Guard>) -> Re
         world.round(&mut rng).await;
     }
     let failed = |violation: Violation| format!("seed {seed}: {}: {}", violation.law.name, violation.detail);
+    // The model says by itself what a last repricing leaves.
+    world.last = if rng.bool() { world.some_repricing(&mut rng, 1_000) } else { None };
+    if let Some(last) = &mut world.last {
+        last.selection.unpriced = false;
+    }
     world.drain().await.map_err(|e| format!("seed {seed}: {e}"))?;
     let ledger = &*world.ledger;
-    let model = check::totals(ledger, &sends).await.map_err(failed)?;
+    let model = check::totals(ledger, &sends, world.last.as_ref()).await.map_err(failed)?;
     check::recomputable(ledger).await.map_err(failed)?;
     let now = world.clock.now();
     check::alerts(ledger, &model, now, false).await.map_err(failed)?;
@@ -88,6 +97,12 @@ pub async fn play<L: Ledger>(ledger: L, seed: u64, missing: Option<Guard>) -> Re
     coverage.conflicts = ledger.conflicts(100_000).await.map_err(ledger_fault)?.len();
     coverage.awaited = ledger.awaited(100_000).await.map_err(ledger_fault)?.len();
     let deliveries = world.deliveries.all();
+    for adjustments in records.iter().map(|record| &record.data.adjustments) {
+        let mut times = std::collections::BTreeMap::<u32, usize>::new();
+        adjustments.iter().flat_map(|a| a.prices.keys()).for_each(|i| *times.entry(*i).or_default() += 1);
+        coverage.repriced += times.len();
+        coverage.repriced_again += times.values().filter(|times| **times > 1).count();
+    }
     coverage.crossed = deliveries.iter().filter(|a| a.kind == AlertKind::Threshold).count();
     coverage.recovered = deliveries.iter().filter(|a| a.kind == AlertKind::Recovered).count();
     coverage.digest =
@@ -95,22 +110,29 @@ pub async fn play<L: Ledger>(ledger: L, seed: u64, missing: Option<Guard>) -> Re
     Ok(coverage)
 }
 
-/// The book that the model knows by heart.
-fn book() -> Result<PriceBook, String> {
+/// The books that the model knows by heart.
+fn books() -> Result<Vec<PriceBook>, String> {
+    BOOKS.iter().map(|(version, prices)| book(version, prices)).collect()
+}
+
+fn book(version: &str, known: Prices) -> Result<PriceBook, String> {
     let mut models = String::new();
-    for model in ["cheap", "dear"] {
+    for (provider, model) in [("p", "cheap"), ("p", "dear"), ("q", "mystery")] {
         let mut prices = String::new();
-        for (_, _, bucket, price) in PRICES.iter().filter(|p| p.1 == model) {
+        for (_, _, bucket, price) in known.iter().filter(|p| p.0 == provider && p.1 == model) {
             let comma = if prices.is_empty() { "" } else { "," };
             let _ = write!(prices, r#"{comma}"{bucket}":"{price}""#);
+        }
+        if prices.is_empty() {
+            continue;
         }
         let comma = if models.is_empty() { "" } else { "," };
         let _ = write!(
             models,
-            r#"{comma}{{"provider":"p","model":"{model}","prices":[{{"per_unit":{{{prices}}}}}]}}"#
+            r#"{comma}{{"provider":"{provider}","model":"{model}","prices":[{{"per_unit":{{{prices}}}}}]}}"#
         );
     }
-    let json = format!(r#"{{"version":"model","source":"the exactly-once suite","models":[{models}]}}"#);
+    let json = format!(r#"{{"version":"{version}","source":"the exactly-once suite","models":[{models}]}}"#);
     PriceBook::from_json(&json).map_err(|e| e.to_string())
 }
 

@@ -12,12 +12,13 @@ use fastrand::Rng;
 use jiff::Timestamp;
 use shared::alert::{Alert, AlertState, StateKey};
 use shared::budget::{Budget, BudgetSpec};
-use shared::id::{AgentId, BudgetName, RecordKey};
+use shared::id::{AgentId, BudgetName, OwnId, RecordKey};
 use shared::ledger::{
     AlertQuery, AlertStore, BudgetStore, Commit, CommitError, Conflict, Ledger, LedgerError, Quarantined,
     RecordQuery, RecordStore, RollupQuery, RollupStore, Sender, SequenceStore, TakeRow,
 };
 use shared::record::Record;
+use shared::repricing::{RepricingStore, Run};
 use shared::rollup::RollupKey;
 use shared::sequence::SenderKey;
 use shared::window::{Range, WindowKind};
@@ -265,5 +266,19 @@ impl<L: Ledger> AlertStore for Faulty<L> {
 
     async fn alerts(&self, query: &AlertQuery) -> Result<Vec<Alert>, LedgerError> {
         self.call(self.inner.alerts(query)).await
+    }
+}
+
+impl<L: Ledger> RepricingStore for Faulty<L> {
+    async fn repricing(&self, run: &OwnId) -> Result<Option<Run>, LedgerError> {
+        self.call(self.inner.repricing(run)).await
+    }
+
+    async fn put_repricing(&self, run: &Run) -> Result<bool, LedgerError> {
+        self.call(self.inner.put_repricing(run)).await
+    }
+
+    async fn repricings(&self, limit: usize) -> Result<Vec<Run>, LedgerError> {
+        self.call(self.inner.repricings(limit)).await
     }
 }

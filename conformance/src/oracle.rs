@@ -9,17 +9,57 @@ use shared::event::Body;
 use shared::id::{AgentId, EventId, RecordKey};
 use shared::record::{Content, Record};
 
-/// US dollars per token of (provider, model), by bucket, as in the book that the suite gives the aggregator.
-pub const PRICES: [(&str, &str, &str, &str); 8] = [
-    ("p", "cheap", "input", "0.00000015"),
-    ("p", "cheap", "output", "0.0000006"),
-    ("p", "cheap", "cache_read", "0.000000075"),
-    ("p", "cheap", "reasoning", "0.0000006"),
-    ("p", "dear", "input", "0.003"),
-    ("p", "dear", "output", "0.0152345678901"),
-    ("p", "dear", "cache_read", "0.0003"),
-    ("p", "dear", "reasoning", "0.0152345678901"),
+/// US dollars per token of (provider, model), by bucket.
+pub type Prices = &'static [(&'static str, &'static str, &'static str, &'static str)];
+
+/// The books of a history by their versions. The first is the aggregator's; the others are for repricing.
+pub const BOOKS: [(&str, Prices); 3] = [
+    (
+        "model",
+        &[
+            ("p", "cheap", "input", "0.00000015"),
+            ("p", "cheap", "output", "0.0000006"),
+            ("p", "cheap", "cache_read", "0.000000075"),
+            ("p", "cheap", "reasoning", "0.0000006"),
+            ("p", "dear", "input", "0.003"),
+            ("p", "dear", "output", "0.0152345678901"),
+            ("p", "dear", "cache_read", "0.0003"),
+            ("p", "dear", "reasoning", "0.0152345678901"),
+        ],
+    ),
+    // Half as dear, and it knows one more.
+    (
+        "halved",
+        &[
+            ("p", "cheap", "input", "0.00000015"),
+            ("p", "cheap", "output", "0.0000006"),
+            ("p", "cheap", "cache_read", "0.000000075"),
+            ("p", "cheap", "reasoning", "0.0000006"),
+            ("p", "dear", "input", "0.0015"),
+            ("p", "dear", "output", "0.0077"),
+            ("p", "dear", "cache_read", "0.00015"),
+            ("p", "dear", "reasoning", "0.0077"),
+            ("q", "mystery", "input", "0.0001"),
+            ("q", "mystery", "output", "0.00020000000001"),
+            ("q", "mystery", "cache_read", "0"),
+            ("q", "mystery", "reasoning", "0.0003"),
+        ],
+    ),
+    // It knows less: no cached tokens of one model, and nothing of another.
+    (
+        "forgetful",
+        &[
+            ("p", "dear", "input", "0.004"),
+            ("p", "dear", "output", "0.02"),
+            ("p", "dear", "reasoning", "0.02"),
+        ],
+    ),
 ];
+
+/// The prices of a book.
+pub fn prices(book: &str) -> Prices {
+    BOOKS.iter().find(|(version, _)| *version == book).map_or(&[], |(_, prices)| prices)
+}
 
 /// One event as it was sent.
 #[derive(Clone, Debug, PartialEq)]
@@ -132,11 +172,11 @@ fn stored_bodies(record: &Record) -> Vec<(u32, Value)> {
     bodies
 }
 
-/// The totals, from the contents that stand. `time` answers when an event that was sent without a time was
-/// booked.
+/// The totals, from the contents that stand. `booked` answers when an event was booked, which its sender may not
+/// have said, and by which book it is priced.
 pub fn totals(
     standing: &[(AgentId, RecordKey, &[Sent])],
-    time: impl Fn(&AgentId, &RecordKey, u32) -> i64,
+    booked: impl Fn(&AgentId, &RecordKey, u32) -> (i64, &'static str),
 ) -> BTreeMap<Key, Sums> {
     let mut voided: Vec<(&AgentId, &str)> = Vec::new();
     let mut amended: BTreeMap<(&AgentId, &str), (u64, EventId, &Value)> = BTreeMap::new();
@@ -162,15 +202,15 @@ pub fn totals(
             if sent.body.get("corrects").is_some() || voided.contains(&(agent, id.as_str())) {
                 continue;
             }
-            let at = time(agent, key, sent.index);
+            let (at, version) = booked(agent, key, sent.index);
             let usage = amended.get(&(agent, id.as_str())).map_or(&sent.body["usage"], |amend| amend.2);
-            book(&mut sums, agent.as_str(), &sent.body, usage, at);
+            book(&mut sums, agent.as_str(), &sent.body, usage, at, prices(version));
         }
     }
     sums
 }
 
-fn book(sums: &mut BTreeMap<Key, Sums>, agent: &str, body: &Value, usage: &Value, at: i64) {
+fn book(sums: &mut BTreeMap<Key, Sums>, agent: &str, body: &Value, usage: &Value, at: i64, known: Prices) {
     let name = |field: &str| body[field].as_str().unwrap_or_default().to_owned();
     let (team, task, model, provider) = (name("team_id"), name("task_id"), name("model"), name("provider"));
     let none = String::new;
@@ -203,12 +243,12 @@ fn book(sums: &mut BTreeMap<Key, Sums>, agent: &str, body: &Value, usage: &Value
             let mut cost = Some(Decimal::ZERO);
             for (bucket, count) in nonzero(usage) {
                 *sum.tokens.entry(bucket.to_owned()).or_default() += i128::from(count);
-                let price = PRICES.iter().find(|p| p.0 == provider && p.1 == model && p.2 == bucket);
+                let price = known.iter().find(|p| p.0 == provider && p.1 == model && p.2 == bucket);
                 let price = price.and_then(|p| p.3.parse::<Decimal>().ok());
                 cost = cost.zip(price).map(|(sum, price)| sum + price * Decimal::from(count));
             }
             // An unknown model has no price, also for no tokens; and what is no amount of money is no cost.
-            let known = PRICES.iter().any(|p| p.0 == provider && p.1 == model);
+            let known = known.iter().any(|p| p.0 == provider && p.1 == model);
             match cost.filter(|cost| known && *cost < Decimal::from(10_000_000_000_000_i64)) {
                 Some(cost) => sum.cost += cost,
                 None => sum.unpriced += 1,

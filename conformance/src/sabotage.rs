@@ -4,12 +4,13 @@
 use jiff::Timestamp;
 use shared::alert::{Alert, AlertState, StateKey};
 use shared::budget::{Budget, BudgetSpec};
-use shared::id::{AgentId, BudgetName, RecordKey};
+use shared::id::{AgentId, BudgetName, OwnId, RecordKey};
 use shared::ledger::{
     AlertQuery, AlertStore, BudgetStore, Commit, CommitError, Conflict, Ledger, LedgerError, Quarantined,
     RecordQuery, RecordStore, RollupQuery, RollupStore, Sender, SequenceStore, TakeRow,
 };
 use shared::record::Record;
+use shared::repricing::{REPRICING_LANE, RepricingStore, Run};
 use shared::rollup::Additions;
 use shared::sequence::SenderKey;
 use shared::window::Range;
@@ -25,12 +26,22 @@ pub enum Guard {
     ClaimAfterWrite,
     /// Alert state moves only from the revision that its writer saw.
     AlertState,
+    /// A repricing writes a record only if what it read is still there.
+    RepricingCondition,
+    /// A repricing's record and its additions commit together: without it, the record is written first.
+    RepricingTransaction,
 }
 
 impl Guard {
     /// Every guard.
-    pub const ALL: [Guard; 4] =
-        [Guard::Condition, Guard::Transaction, Guard::ClaimAfterWrite, Guard::AlertState];
+    pub const ALL: [Guard; 6] = [
+        Guard::Condition,
+        Guard::Transaction,
+        Guard::ClaimAfterWrite,
+        Guard::AlertState,
+        Guard::RepricingCondition,
+        Guard::RepricingTransaction,
+    ];
 }
 
 /// A ledger behind which one guard may be missing.
@@ -72,6 +83,7 @@ impl<L: Ledger> RecordStore for Sabotaged<L> {
     }
 
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
+        let repricing = commit.lane == REPRICING_LANE;
         let records = || Commit { additions: Additions::default(), ..commit.clone() };
         let additions = || Commit { records: Vec::new(), ..commit.clone() };
         match self.missing {
@@ -84,7 +96,14 @@ impl<L: Ledger> RecordStore for Sabotaged<L> {
                 self.inner.commit(records()).await?;
                 self.inner.commit(additions()).await
             }
-            Some(Guard::AlertState) | None => self.inner.commit(commit).await,
+            Some(Guard::RepricingCondition) if repricing => self.overwrite(commit).await,
+            Some(Guard::RepricingTransaction) if repricing => {
+                self.inner.commit(records()).await?;
+                self.inner.commit(additions()).await
+            }
+            Some(Guard::AlertState | Guard::RepricingCondition | Guard::RepricingTransaction) | None => {
+                self.inner.commit(commit).await
+            }
         }
     }
 
@@ -207,5 +226,19 @@ impl<L: Ledger> AlertStore for Sabotaged<L> {
 
     async fn alerts(&self, query: &AlertQuery) -> Result<Vec<Alert>, LedgerError> {
         self.inner.alerts(query).await
+    }
+}
+
+impl<L: Ledger> RepricingStore for Sabotaged<L> {
+    async fn repricing(&self, run: &OwnId) -> Result<Option<Run>, LedgerError> {
+        self.inner.repricing(run).await
+    }
+
+    async fn put_repricing(&self, run: &Run) -> Result<bool, LedgerError> {
+        self.inner.put_repricing(run).await
+    }
+
+    async fn repricings(&self, limit: usize) -> Result<Vec<Run>, LedgerError> {
+        self.inner.repricings(limit).await
     }
 }

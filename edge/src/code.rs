@@ -68,6 +68,10 @@ codes! {
     InvalidBudget = "invalid_budget", BAD_REQUEST;
     /// A revocation is wrong.
     InvalidRevocation = "invalid_revocation", BAD_REQUEST;
+    /// A repricing is wrong.
+    InvalidRepricing = "invalid_repricing", BAD_REQUEST;
+    /// A repricing reaches into closed periods without saying so.
+    RepricingClosed = "repricing_closed", BAD_REQUEST;
     /// No token was sent, or not exactly one.
     Unauthorized = "unauthorized", UNAUTHORIZED;
     /// The token is none of this server.
@@ -88,6 +92,10 @@ codes! {
     NotFound = "not_found", NOT_FOUND;
     /// There is no such budget.
     NoSuchBudget = "no_such_budget", NOT_FOUND;
+    /// There is no such run of a repricing.
+    NoSuchRepricing = "no_such_repricing", NOT_FOUND;
+    /// There is no such event.
+    NoSuchEvent = "no_such_event", NOT_FOUND;
     /// The path does not take this method.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED;
     /// The body is too large, as sent or when inflated.

@@ -232,6 +232,11 @@ impl<C: Clock + 'static> Pipeline<C> {
         &self.ledger
     }
 
+    /// What was committed since the start, to be told of what else commits to this ledger.
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
     /// A view of how far it is that outlives borrows of the pipeline.
     pub fn status(&self) -> impl Fn() -> Status + Send + Sync + 'static {
         let stream = self.stream.clone();

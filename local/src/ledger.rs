@@ -15,6 +15,7 @@ mod budgets;
 mod deliveries;
 mod feed;
 mod records;
+mod repricings;
 mod revocations;
 mod rollups;
 mod schema;

@@ -28,6 +28,8 @@ async fn exactly_once_over_random_histories() {
                 sum.awaited += coverage.awaited;
                 sum.crossed += coverage.crossed;
                 sum.recovered += coverage.recovered;
+                sum.repriced += coverage.repriced;
+                sum.repriced_again += coverage.repriced_again;
                 let both = format!("{}{}", sum.digest, coverage.digest);
                 sum.digest = ContentHash::of_bytes(both.as_bytes()).as_str().to_owned();
             }
@@ -37,6 +39,7 @@ async fn exactly_once_over_random_histories() {
     println!("{seeds} histories from seed {first}: {sum:?}");
     // A suite that reaches nothing proves nothing.
     assert!(sum.conflicts > 0 && sum.awaited > 0 && sum.crossed > 0 && sum.recovered > 0, "{sum:?}");
+    assert!(sum.repriced > 0 && sum.repriced_again > 0, "{sum:?}");
 }
 
 #[tokio::test]

@@ -19,6 +19,9 @@ pub enum QueryError {
     /// More distinct rows than are kept in memory.
     #[error("the report has more than {0} rows; narrow it with from, to, agent, team, task or model")]
     TooManyRows(usize),
+    /// An event that there is not, or that may not be seen.
+    #[error("{0}")]
+    NoSuchEvent(String),
     /// A sum that would not be exact.
     #[error(transparent)]
     Overflow(#[from] Overflow),
@@ -44,6 +47,7 @@ impl QueryError {
         let code = match self {
             Self::Parameter { .. } => Code::BadParameter,
             Self::TooManyRows(_) => Code::TooManyRows,
+            Self::NoSuchEvent(_) => Code::NoSuchEvent,
             Self::Overflow(_) => Code::Overflow,
             Self::Ledger(LedgerError::Retry(_)) => Code::LedgerUnavailable,
             Self::Ledger(LedgerError::Broken(_)) => Code::LedgerBroken,

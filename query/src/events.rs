@@ -165,7 +165,7 @@ impl SentCorrection {
 }
 
 impl EventLine {
-    fn new(record: &Record, effective: &Effective<'_>) -> Self {
+    pub(crate) fn new(record: &Record, effective: &Effective<'_>) -> Self {
         let event = effective.event.clone();
         let corrections = effective.correction.map(SentCorrection::of).unwrap_or_default();
         let state = match (effective.usage, corrections.is_empty()) {

@@ -12,12 +12,14 @@ use shared::alert::Delivery;
 use shared::budget::BudgetScope;
 use shared::clock::Clock;
 use shared::delivery::DeliveryStore;
-use shared::id::{AgentId, BudgetName, ModelId, SessionId, TaskId, TeamId};
+use shared::id::{AgentId, BudgetName, EventId, ModelId, SessionId, TaskId, TeamId};
 use shared::ledger::Ledger;
 use shared::window::Zone;
 
+use crate::differences::differences;
 use crate::error::QueryError;
 use crate::events::{EventRequest, events};
+use crate::explain::explain;
 use crate::filter::Filter;
 use crate::instant::parse_instant;
 use crate::lists;
@@ -78,8 +80,10 @@ impl<L: Ledger + DeliveryStore, C: Clock> Query<L, C> {
             "/v1/spend" => self.spend(&request, &caller).await,
             "/v1/events" => self.events(&request, &caller).await,
             "/v1/alerts" => self.alerts(&request, &caller).await,
+            "/v1/explain" => self.explain(&request, &caller).await,
+            "/v1/differences" => self.differences(&request, &caller).await,
             "/v1/deliveries" | "/v1/completeness" | "/v1/conflicts" | "/v1/quarantine"
-            | "/v1/corrections" => self.of_everybody(path, &request, &caller).await,
+            | "/v1/corrections" | "/v1/repricings" => self.of_everybody(path, &request, &caller).await,
             "/v1/budgets" => self.budgets(&request, &caller).await,
             _ => {
                 let detail = format!("there is no {path}; reports are at {}", ROUTES.join(", "));
@@ -151,6 +155,36 @@ impl<L: Ledger + DeliveryStore, C: Clock> Query<L, C> {
         json(&events(&*self.ledger, &question).await?)
     }
 
+    async fn explain(
+        &self,
+        request: &ApiGatewayV2httpRequest,
+        caller: &Caller,
+    ) -> Result<String, QueryError> {
+        let params = Params::read(request, &["agent", "event"])?;
+        let missing = |name: &str| QueryError::parameter(name, "is missing; give `agent` and `event`");
+        let agent = params.parsed("agent", AgentId::parse)?.ok_or_else(|| missing("agent"))?;
+        let event = params.parsed("event", EventId::parse)?.ok_or_else(|| missing("event"))?;
+        json(&explain(&*self.ledger, &agent, &event, caller.team()).await?)
+    }
+
+    async fn differences(
+        &self,
+        request: &ApiGatewayV2httpRequest,
+        caller: &Caller,
+    ) -> Result<String, QueryError> {
+        let known = ["agent", "team", "task", "session", "model", "from", "to", "tz"];
+        let params = Params::read(request, &known)?;
+        let zone = params.parsed("tz", |text| Zone::parse(text).map_err(|e| format!("is wrong: {e}")))?;
+        let zone = zone.unwrap_or_else(Zone::utc);
+        let question = EventRequest {
+            filter: filter(&params, caller)?,
+            from: instant(&params, "from", &zone)?,
+            to: instant(&params, "to", &zone)?,
+            ..EventRequest::default()
+        };
+        json(&differences(&*self.ledger, &question).await?)
+    }
+
     async fn alerts(&self, request: &ApiGatewayV2httpRequest, caller: &Caller) -> Result<String, QueryError> {
         let params = Params::read(request, &["budget", "state", "limit", "next"])?;
         let budget = params.parsed("budget", BudgetName::parse)?;
@@ -184,6 +218,7 @@ impl<L: Ledger + DeliveryStore, C: Clock> Query<L, C> {
             "/v1/completeness" => json(&lists::completeness(ledger, limit, params.one("next")?).await?),
             "/v1/conflicts" => json(&lists::conflicts(ledger, limit).await?),
             "/v1/quarantine" => json(&lists::quarantine(ledger, limit).await?),
+            "/v1/repricings" => json(&lists::repricings(ledger, limit).await?),
             _ => json(&lists::awaited(ledger, limit).await?),
         }
     }
@@ -221,7 +256,7 @@ impl<L: Ledger + DeliveryStore, C: Clock> Query<L, C> {
     }
 }
 
-pub(crate) const ROUTES: [&str; 10] = [
+pub(crate) const ROUTES: [&str; 13] = [
     "/v1/spend",
     "/v1/events",
     "/v1/alerts",
@@ -231,6 +266,9 @@ pub(crate) const ROUTES: [&str; 10] = [
     "/v1/corrections",
     "/v1/budgets",
     "/v1/completeness",
+    "/v1/explain",
+    "/v1/differences",
+    "/v1/repricings",
     "/v1/limits",
 ];
 

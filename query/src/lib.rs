@@ -3,8 +3,10 @@
 //! What was spent, by whom and on what; the events behind a number; alerts, conflicts and what was put aside.
 //! The same functions answer `GET /v1/…` and the command line, so that both say the same.
 
+mod differences;
 mod error;
 mod events;
+mod explain;
 mod filter;
 mod http;
 mod instant;
@@ -18,8 +20,12 @@ mod spend;
 #[cfg(test)]
 mod tests;
 
+pub use differences::{DifferenceReport, DifferenceRow, Differences, differences};
 pub use error::QueryError;
 pub use events::{EventLine, EventReport, EventRequest, EventState, SentCorrection, UnitPrices, events};
+pub use explain::{
+    CostLine, EarlierPrice, Explanation, PriceShown, RepricedBy, Unknown, UnknownReason, explain,
+};
 pub use filter::Filter;
 pub use http::Query;
 pub use instant::{parse_instant, show_instant};

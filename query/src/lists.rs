@@ -12,6 +12,7 @@ use shared::ledger::{
     AlertQuery, AlertStore, BudgetStore, Conflict, Quarantined, RecordStore, Sender, SequenceStore,
 };
 use shared::record::Content;
+use shared::repricing::{RepricingList, RepricingStore};
 use shared::sequence::{Run, SenderKey};
 
 use crate::error::QueryError;
@@ -142,6 +143,15 @@ impl From<Sender> for SenderLine {
             latest: arrived.latest(),
         }
     }
+}
+
+/// Lists repricings that were applied.
+pub(crate) async fn repricings<L: RepricingStore>(
+    ledger: &L,
+    limit: usize,
+) -> Result<RepricingList, QueryError> {
+    let runs = ledger.repricings(limit).await?;
+    Ok(RepricingList { repricings: runs.into_iter().map(Into::into).collect(), next: None })
 }
 
 pub(crate) async fn completeness<L: SequenceStore>(

@@ -6,6 +6,7 @@
 
 mod bodies;
 mod paths;
+mod prices;
 
 use edge::Code;
 use schemars::generate::SchemaSettings;

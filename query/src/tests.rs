@@ -1,6 +1,7 @@
 //! Tests over a ledger in memory.
 
 mod agreement;
+mod explain;
 mod fake;
 mod listing;
 mod shape;

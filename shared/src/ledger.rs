@@ -14,6 +14,7 @@ use crate::budget::{Budget, BudgetSpec};
 use crate::hash::ContentHash;
 use crate::id::{AgentId, BudgetName, RecordKey};
 use crate::record::Record;
+use crate::repricing::RepricingStore;
 use crate::rollup::{Additions, Parts, Scope, ScopeKind};
 use crate::sequence::{Arrived, SenderKey};
 use crate::totals::Overflow;
@@ -343,9 +344,12 @@ pub trait AlertStore: Send + Sync {
 }
 
 /// The whole port.
-pub trait Ledger: RecordStore + RollupStore + SequenceStore + BudgetStore + AlertStore {}
+pub trait Ledger:
+    RecordStore + RollupStore + SequenceStore + BudgetStore + AlertStore + RepricingStore
+{
+}
 
-impl<L: RecordStore + RollupStore + SequenceStore + BudgetStore + AlertStore> Ledger for L {}
+impl<L: RecordStore + RollupStore + SequenceStore + BudgetStore + AlertStore + RepricingStore> Ledger for L {}
 
 /// A shared ledger is a ledger.
 macro_rules! forward {

@@ -19,6 +19,7 @@ pub mod money;
 pub mod notifier;
 pub mod price;
 pub mod record;
+pub mod repricing;
 pub mod revocation;
 pub mod rollup;
 pub mod schema;

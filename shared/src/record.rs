@@ -2,7 +2,6 @@
 //! arithmetic from a record to its share of the totals.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +10,7 @@ use crate::hash::ContentHash;
 use crate::id::{AgentId, EventId, EventIndex, RecordKey};
 use crate::money::Usd;
 use crate::price::{AppliedPrice, PriceBook};
+use crate::repricing::{Adjustment, place};
 use crate::rollup::{Additions, Scope};
 use crate::totals::{Overflow, Totals};
 use crate::usage::Usage;
@@ -110,9 +110,12 @@ pub struct RecordData {
     /// Corrections packed with the calls, as they were sent; what they did is kept at their targets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sealed_corrections: Vec<(EventIndex, Body)>,
-    /// The prices that applied.
+    /// Every price that a call of this record may have, or may have had.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prices: Vec<AppliedPrice>,
+    /// What repricings changed, in the order in which they did; the last one that names a call holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adjustments: Vec<Adjustment>,
     /// Corrections by event index.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub corrections: BTreeMap<EventIndex, Correction>,
@@ -148,6 +151,7 @@ impl RecordData {
             outcomes: Vec::new(),
             sealed_corrections: Vec::new(),
             prices: Vec::new(),
+            adjustments: Vec::new(),
             corrections: BTreeMap::new(),
             made: None,
         }
@@ -164,13 +168,7 @@ impl RecordData {
         let events = events
             .into_iter()
             .map(|(i, event)| {
-                let place = |applied: &Arc<AppliedPrice>| {
-                    prices.iter().position(|known| *known == **applied).unwrap_or_else(|| {
-                        prices.push((**applied).clone());
-                        prices.len() - 1
-                    })
-                };
-                let places = book.candidates(&event).map(place).collect();
+                let places = book.candidates(&event).map(|price| place(&mut prices, price)).collect();
                 StoredEvent { i, prices: places, event }
             })
             .collect();
@@ -190,11 +188,7 @@ impl RecordData {
                 Some(Correction { amend: Some(amend), .. }) => Some(amend.usage),
                 _ => Some(stored.event.usage),
             };
-            let candidates = stored.prices.iter().filter_map(|at| self.prices.get(*at));
-            let applied = usage.and_then(|usage| {
-                let mut candidates = candidates;
-                candidates.find_map(|price| Some((price, price.cost(&usage)?)))
-            });
+            let applied = usage.and_then(|usage| self.apply(self.places(stored), &usage));
             let (price, cost) = applied.unzip();
             Effective { index: stored.i, event: &stored.event, usage, price, cost, correction }
         })

@@ -18,10 +18,11 @@ use shared::alert::{Alert, AlertKind, AlertState, Contributor, Transition};
 use shared::budget::{Budget, BudgetForm};
 use shared::event::{Amend, Body, Outcome, TaskOutcome, TaskResult, UsageEvent, Void, part_hash};
 use shared::hash::ContentHash;
-use shared::id::{EventId, OwnId};
+use shared::id::{AgentId, EventId, OwnId};
 use shared::ledger::{Conflict, Quarantined};
 use shared::price::PriceBook;
 use shared::record::{Content, RecordData};
+use shared::repricing::{Figures, Place, PlaceAfter, Run, Selection};
 use shared::sequence::{Arrived, SenderKey, SequenceMark};
 use shared::totals::Totals;
 use shared::usage::{Bucket, Usage};
@@ -147,6 +148,46 @@ fn usage_record() -> RecordData {
     data
 }
 
+/// A record with a call that a later book prices otherwise, and one that it prices for the first time.
+fn repriced_record() -> RecordData {
+    let later = PriceBook::from_json(
+        r#"{"version":"v2","source":"test","models":[
+            {"provider":"openai","model":"gpt-4o-mini","prices":[{"per_million":{"output":"0.3"}}]}]}"#,
+    );
+    let book = later.unwrap().with_fallback("0.000002".parse().unwrap());
+    let data = usage_record();
+    data.adjusted(&[100, 101], &OwnId::parse("run-1").unwrap(), at("2026-12-01T00:00:00Z"), &book).unwrap()
+}
+
+fn repricing() -> Run {
+    let agent: AgentId = "researcher-7".to_owned().try_into().unwrap();
+    Run {
+        run: OwnId::parse("run-1").unwrap(),
+        revision: 2,
+        selection: Selection {
+            from: at("2026-11-01T00:00:00Z"),
+            to: at("2026-12-01T00:00:00Z"),
+            agents: vec![agent.clone()],
+            models: vec!["gpt-4o-mini".to_owned().try_into().unwrap()],
+            unpriced: true,
+            closed: false,
+        },
+        book: "v2".to_owned(),
+        started_at: at("2026-12-01T00:00:00Z"),
+        updated_at: at("2026-12-01T00:00:01Z"),
+        next: Some(Place {
+            agent: 0,
+            after: Some(PlaceAfter {
+                latest: at("2026-11-24T09:30:00.123Z"),
+                agent,
+                key: "S#k-1#1".to_owned(),
+            }),
+        }),
+        figures: Figures { events: 2, changed: 2, newly_priced: 1, ..Figures::default() },
+        refused: 1,
+    }
+}
+
 fn budget() -> Budget {
     let form = BudgetForm {
         scope: "team:growth".to_owned(),
@@ -232,6 +273,8 @@ fn a_newer_stream_record_says_so_instead_of_being_misread() {
 #[test]
 fn what_the_ledger_holds() {
     frozen("record-usage.json", &usage_record());
+    frozen("record-repriced.json", &repriced_record());
+    frozen("repricing.json", &repricing());
     let hash = || ContentHash::from("0123456789abcdef0123456789abcdef");
     frozen("record-awaited.json", &RecordData::awaited());
     frozen("record-task-outcome.json", &RecordData::other(hash(), Content::TaskOutcome(task())));

@@ -33,6 +33,7 @@ pub(crate) fn events(args: &EventsArgs) -> anyhow::Result<()> {
             cell(event.model.as_ref()),
             event.tokens.to_string(),
             cell(event.cost_usd.as_ref()),
+            cell(event.reported_cost_usd.as_ref()),
             state.to_owned(),
             event.id.to_string(),
         ]
@@ -45,6 +46,7 @@ pub(crate) fn events(args: &EventsArgs) -> anyhow::Result<()> {
             text("model"),
             number("tokens"),
             number("cost_usd"),
+            number("reported_cost_usd"),
             text("state"),
             text("id"),
         ],

@@ -10,7 +10,7 @@ use axum::response::Response;
 use local::histogram::{Histogram, Measured};
 
 /// The routes that have series of their own; all else is `other`. A path with a name in it is one route.
-const ROUTES: [&str; 18] = [
+const ROUTES: [&str; 22] = [
     "/v1/usage",
     "/v1/spend",
     "/v1/events",
@@ -25,6 +25,10 @@ const ROUTES: [&str; 18] = [
     REVOCATION,
     "/v1/revocations",
     "/v1/completeness",
+    "/v1/explain",
+    "/v1/differences",
+    "/v1/repricings",
+    "/v1/admin/reprice",
     "/v1/limits",
     "/openapi.json",
     "/healthz",

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 /// The schema written; a ledger of a newer one is refused.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// The tables of version 1.
 const TABLES: &str = "
@@ -79,8 +79,15 @@ CREATE TABLE revocation (
 ) WITHOUT ROWID;
 ";
 
+/// What version 3 adds: repricings that were applied. `at` in nanoseconds, when it was begun.
+const REPRICINGS: &str = "
+CREATE TABLE repricing (
+    run TEXT PRIMARY KEY, revision INTEGER NOT NULL, at INTEGER NOT NULL, data TEXT NOT NULL
+) WITHOUT ROWID;
+";
+
 /// From each version to the next, from version 1 on; a new ledger takes every step, too.
-const STEPS: [&[&str]; 1] = [&[DELIVERY, SENDERS, REVOCATIONS]];
+const STEPS: [&[&str]; 2] = [&[DELIVERY, SENDERS, REVOCATIONS], &[REPRICINGS]];
 
 /// Makes the tables, or brings them to this version; answers the schema found, or now there.
 pub(super) fn prepare(db: &Connection) -> rusqlite::Result<i64> {

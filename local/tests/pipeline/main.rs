@@ -4,4 +4,5 @@
 
 mod budgets;
 mod host;
+mod reprice;
 mod support;

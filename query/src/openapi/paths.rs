@@ -12,7 +12,7 @@ use shared::id::{
 use shared::revocation::{MAX_REASON_BYTES, Revocation};
 use shared::sequence::MAX_SEQUENCE;
 
-use super::{Schemas, bodies};
+use super::{Schemas, bodies, prices};
 use crate::{
     AlertReport, AwaitedReport, BudgetReport, By, CompletenessReport, ConflictReport, DeliveryReport,
     EventReport, QuarantineReport, SpendReport,
@@ -32,7 +32,7 @@ pub(super) struct Operation {
 
 /// A parameter.
 pub(super) struct Param {
-    name: &'static str,
+    pub(super) name: &'static str,
     place: &'static str,
     about: &'static str,
     required: bool,
@@ -40,7 +40,7 @@ pub(super) struct Param {
 }
 
 impl Param {
-    fn query(name: &'static str, about: &'static str, schema: Value) -> Self {
+    pub(super) fn query(name: &'static str, about: &'static str, schema: Value) -> Self {
         Self { name, place: "query", about, required: false, schema }
     }
 
@@ -52,7 +52,7 @@ impl Param {
         Self { name, place: "path", about, required: true, schema }
     }
 
-    fn required(self) -> Self {
+    pub(super) fn required(self) -> Self {
         Self { required: true, ..self }
     }
 
@@ -68,7 +68,7 @@ const ANY: [Code; 3] = [Code::ForeignRequest, Code::Internal, Code::BadParameter
 const READ: [Code; 4] = [Code::LedgerBroken, Code::LedgerUnavailable, Code::Forbidden, Code::Overloaded];
 
 /// What a change can meet.
-const CHANGE: [Code; 11] = [
+pub(super) const CHANGE: [Code; 11] = [
     Code::ForeignRequest,
     Code::Forbidden,
     Code::NotFound,
@@ -116,13 +116,14 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
         params: Vec::new(),
         ..list::<LimitReport>("/v1/limits", "limits", "The limits of this server", schemas)
     });
+    operations.extend(prices::operations(schemas));
     operations.extend(admin(schemas));
     operations.push(revoke(schemas));
     operations.extend(documents());
     operations
 }
 
-fn ok(schema: &Value) -> Value {
+pub(super) fn ok(schema: &Value) -> Value {
     json!({
         "description": "Done.",
         "headers": {"x-request-id": {"schema": {"type": "string"}}},
@@ -130,7 +131,7 @@ fn ok(schema: &Value) -> Value {
     })
 }
 
-fn list<T: JsonSchema>(
+pub(super) fn list<T: JsonSchema>(
     path: &str,
     id: &'static str,
     summary: &'static str,
@@ -148,7 +149,7 @@ fn list<T: JsonSchema>(
     }
 }
 
-fn limit() -> Param {
+pub(super) fn limit() -> Param {
     let schema = json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE_ROWS});
     Param::query("limit", "Rows of a page.", schema)
 }
@@ -159,7 +160,7 @@ fn next() -> Param {
 }
 
 /// Which calls count.
-fn filters(schemas: &mut Schemas) -> Vec<Param> {
+pub(super) fn filters(schemas: &mut Schemas) -> Vec<Param> {
     let agents = json!({"type": "array", "items": schemas.of::<AgentId>(), "maxItems": MAX_AGENTS_ASKED});
     let instant = |date: &str, time: &str| {
         json!({"anyOf": [

@@ -7,12 +7,13 @@ use jiff::Timestamp;
 use shared::alert::{Alert, AlertState, StateKey};
 use shared::budget::{Budget, BudgetSpec};
 use shared::delivery::{DeliveryAttempt, DeliveryStore};
-use shared::id::{AgentId, BudgetName, RecordKey};
+use shared::id::{AgentId, BudgetName, OwnId, RecordKey};
 use shared::ledger::{
     AlertQuery, AlertStore, BudgetStore, Commit, CommitError, Conflict, LedgerError, Quarantined,
     RecordQuery, RecordStore, RollupQuery, RollupRow, RollupStore, Sender, SequenceStore, TakeRow,
 };
 use shared::record::Record;
+use shared::repricing::{RepricingStore, Run};
 use shared::rollup::{Additions, ScopeKind};
 use shared::sequence::SenderKey;
 use shared::window::{Range, WindowKind};
@@ -47,8 +48,11 @@ impl RecordStore for Fake {
         Ok(unused()?)
     }
 
-    async fn get(&self, _: &[(AgentId, RecordKey)]) -> Result<Vec<Option<Record>>, LedgerError> {
-        unused()
+    async fn get(&self, keys: &[(AgentId, RecordKey)]) -> Result<Vec<Option<Record>>, LedgerError> {
+        let find = |(agent, key): &(AgentId, RecordKey)| {
+            self.records.iter().find(|record| record.agent == *agent && record.key == *key).cloned()
+        };
+        Ok(keys.iter().map(find).collect())
     }
 
     async fn records(&self, query: &RecordQuery) -> Result<Vec<Record>, LedgerError> {
@@ -161,6 +165,20 @@ impl BudgetStore for Fake {
 
     async fn remove_budget(&self, _: &BudgetName) -> Result<bool, LedgerError> {
         unused()
+    }
+}
+
+impl RepricingStore for Fake {
+    async fn repricing(&self, _: &OwnId) -> Result<Option<Run>, LedgerError> {
+        unused()
+    }
+
+    async fn put_repricing(&self, _: &Run) -> Result<bool, LedgerError> {
+        unused()
+    }
+
+    async fn repricings(&self, _: usize) -> Result<Vec<Run>, LedgerError> {
+        Ok(Vec::new())
     }
 }
 
