@@ -6,6 +6,7 @@ mod deliveries;
 mod lists;
 mod report;
 mod token;
+mod unpriced;
 
 pub(crate) use budget::budget;
 pub(crate) use completeness::completeness;
@@ -13,9 +14,10 @@ pub(crate) use deliveries::deliveries;
 pub(crate) use lists::{alerts, conflicts, corrections, events, quarantine};
 pub(crate) use report::{report, spend_grid};
 pub(crate) use token::token;
+pub(crate) use unpriced::unpriced;
 
 use anyhow::Context;
-use query::{AlertReport, CompletenessReport, EventReport, SpendReport};
+use query::{AlertReport, CompletenessReport, EventReport, SpendReport, UnpricedReport};
 use serde::de::DeserializeOwned;
 
 use crate::source::Source;
@@ -62,6 +64,7 @@ macro_rules! paged {
 paged!(SpendReport, rows);
 paged!(EventReport, events);
 paged!(AlertReport, alerts);
+paged!(UnpricedReport, rows);
 paged!(CompletenessReport, senders);
 
 /// Reads page after page, up to `limit` rows.

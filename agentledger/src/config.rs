@@ -6,7 +6,7 @@ mod webhook;
 
 use std::path::Path;
 
-use shared::budget::{BudgetForm, BudgetSpec};
+use shared::budget::{BudgetForm, BudgetSpec, UnpricedPolicy};
 use shared::money::UnitPrice;
 use toml::{Table, Value};
 
@@ -68,7 +68,10 @@ pub(crate) enum ConfigError {
 /// What is known, by table.
 const TABLES: [(&str, &[&str]); 6] = [
     ("prices", &["fallback_usd_per_token"]),
-    ("budgets", &["name", "scope", "limit_usd", "limit_tokens", "period", "timezone", "thresholds"]),
+    (
+        "budgets",
+        &["name", "scope", "limit_usd", "limit_tokens", "period", "timezone", "thresholds", "unpriced"],
+    ),
     ("retention", &["stream_hours", "late_days"]),
     ("limits", &["in_flight"]),
     ("alerts", &ALERT_KEYS),
@@ -178,8 +181,28 @@ fn read_budget(path: &str, table: &Table) -> Result<BudgetSpec, ConfigError> {
         period: needed("period")?,
         timezone: string(path, table, "timezone")?,
         thresholds,
+        unpriced: read_unpriced(&format!("{path}.unpriced"), table.get("unpriced"))?,
     };
     form.spec(&name).map_err(|e| wrong(path, &format!("({name}), {e}")))
+}
+
+fn read_unpriced(path: &str, value: Option<&Value>) -> Result<Option<UnpricedPolicy>, ConfigError> {
+    match value {
+        None => Ok(None),
+        Some(Value::String(text)) if text == "ignore" => Ok(Some(UnpricedPolicy::Ignore)),
+        Some(Value::String(text)) if text == "block" => Ok(Some(UnpricedPolicy::Block)),
+        Some(Value::Table(table)) => {
+            let key = "assume_usd_per_token";
+            check_keys(path, table, &[key])?;
+            let path_of_key = format!("{path}.{key}");
+            let text = string(path, table, key)?.ok_or_else(|| wrong(&path_of_key, "is missing"))?;
+            let price = text.parse().map_err(|e| wrong(&path_of_key, &format!("is wrong: {e}")))?;
+            Ok(Some(UnpricedPolicy::Assume(price)))
+        }
+        Some(_) => {
+            Err(wrong(path, "is none of \"ignore\", \"block\" and { assume_usd_per_token = \"0.000002\" }"))
+        }
+    }
 }
 
 fn string(path: &str, table: &Table, key: &str) -> Result<Option<String>, ConfigError> {

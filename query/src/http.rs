@@ -25,6 +25,7 @@ use crate::openapi::openapi;
 use crate::page;
 use crate::params::Params;
 use crate::spend::{By, SpendRequest, spend};
+use crate::unpriced::{UnpricedRequest, unpriced};
 
 /// Answers the reading half of the HTTP interface.
 #[derive(Debug)]
@@ -77,6 +78,7 @@ impl<L: Ledger + DeliveryStore, C: Clock> Query<L, C> {
         let answer = match path {
             "/v1/spend" => self.spend(&request, &caller).await,
             "/v1/events" => self.events(&request, &caller).await,
+            "/v1/unpriced" => self.unpriced(&request, &caller).await,
             "/v1/alerts" => self.alerts(&request, &caller).await,
             "/v1/deliveries" | "/v1/completeness" | "/v1/conflicts" | "/v1/quarantine"
             | "/v1/corrections" => self.of_everybody(path, &request, &caller).await,
@@ -151,6 +153,26 @@ impl<L: Ledger + DeliveryStore, C: Clock> Query<L, C> {
         json(&events(&*self.ledger, &question).await?)
     }
 
+    async fn unpriced(
+        &self,
+        request: &ApiGatewayV2httpRequest,
+        caller: &Caller,
+    ) -> Result<String, QueryError> {
+        let known = ["from", "to", "agent", "team", "task", "session", "model", "tz", "limit", "next"];
+        let params = Params::read(request, &known)?;
+        let zone = params.parsed("tz", |text| Zone::parse(text).map_err(|e| format!("is wrong: {e}")))?;
+        let zone = zone.unwrap_or_else(Zone::utc);
+        let question = UnpricedRequest {
+            filter: filter(&params, caller)?,
+            from: instant(&params, "from", &zone)?,
+            to: instant(&params, "to", &zone)?,
+            zone,
+            limit: params.limit(page::DEFAULT_LIMIT)?,
+            next: params.one("next")?.map(str::to_owned),
+        };
+        json(&unpriced(&*self.ledger, &question, self.clock.now()).await?)
+    }
+
     async fn alerts(&self, request: &ApiGatewayV2httpRequest, caller: &Caller) -> Result<String, QueryError> {
         let params = Params::read(request, &["budget", "state", "limit", "next"])?;
         let budget = params.parsed("budget", BudgetName::parse)?;
@@ -221,9 +243,10 @@ impl<L: Ledger + DeliveryStore, C: Clock> Query<L, C> {
     }
 }
 
-pub(crate) const ROUTES: [&str; 10] = [
+pub(crate) const ROUTES: [&str; 11] = [
     "/v1/spend",
     "/v1/events",
+    "/v1/unpriced",
     "/v1/alerts",
     "/v1/deliveries",
     "/v1/conflicts",

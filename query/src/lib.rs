@@ -17,6 +17,7 @@ mod report;
 mod spend;
 #[cfg(test)]
 mod tests;
+mod unpriced;
 
 pub use error::QueryError;
 pub use events::{EventLine, EventReport, EventRequest, EventState, SentCorrection, UnitPrices, events};
@@ -30,3 +31,6 @@ pub use lists::{
 pub use openapi::openapi;
 pub use report::{NOT_STATED, SpendLine, SpendReport, TaskCounts, UsageSums};
 pub use spend::{By, SpendRequest, spend};
+pub use unpriced::{
+    UnpricedAgent, UnpricedLine, UnpricedReason, UnpricedReport, UnpricedRequest, UnpricedTotal, unpriced,
+};

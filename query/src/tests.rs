@@ -4,6 +4,7 @@ mod agreement;
 mod fake;
 mod listing;
 mod shape;
+mod unpriced;
 
 use jiff::Timestamp;
 use shared::event::UsageEvent;

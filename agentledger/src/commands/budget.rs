@@ -2,7 +2,7 @@
 
 use http::Method;
 use query::BudgetReport;
-use shared::budget::{Budget, BudgetForm, Limit};
+use shared::budget::{Budget, BudgetError, BudgetForm, Limit};
 
 use super::read;
 use crate::cli::{BudgetArgs, BudgetCommand, BudgetSetArgs};
@@ -26,12 +26,14 @@ pub(crate) fn budget(args: &BudgetArgs) -> anyhow::Result<()> {
 }
 
 fn set(args: &BudgetSetArgs) -> anyhow::Result<()> {
+    let unpriced = args.unpriced.as_deref().map(str::parse).transpose();
     let form = BudgetForm {
         scope: args.scope.clone(),
         limit_usd: args.limit_usd.clone(),
         limit_tokens: args.limit_tokens,
         period: args.period.clone(),
         timezone: args.tz.clone(),
+        unpriced: unpriced.map_err(|e: BudgetError| Misuse(e.to_string()))?,
         thresholds: (!args.thresholds.is_empty()).then(|| args.thresholds.clone()),
     };
     // Checked here too, so that a mistake is told apart from a server that refuses.
@@ -62,6 +64,7 @@ fn grid(report: &BudgetReport) -> Grid {
             spec.period.to_string(),
             spec.timezone.name().to_owned(),
             thresholds.join(" "),
+            spec.unpriced.to_string(),
             budget.version.to_string(),
         ]
     });
@@ -74,6 +77,7 @@ fn grid(report: &BudgetReport) -> Grid {
             text("period"),
             text("timezone"),
             text("thresholds"),
+            text("unpriced"),
             number("version"),
         ],
         rows: rows.collect(),
