@@ -5,3 +5,4 @@
 mod budgets;
 mod host;
 mod support;
+mod unpriced;
