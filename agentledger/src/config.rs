@@ -274,6 +274,13 @@ mod tests {
             scope = "org"
             limit_tokens = 1000000
             period = "day"
+            unpriced = "block"
+            [[budgets]]
+            name = "assumed"
+            scope = "org"
+            limit_usd = "5"
+            period = "day"
+            unpriced = { assume_usd_per_token = "0.000002" }
             [retention]
             stream_hours = 48
             [alerts]
@@ -288,7 +295,9 @@ mod tests {
         assert_eq!(config.fallback, Some("0.000002".parse().unwrap()));
         assert_eq!((config.stream_hours, config.late_days, config.in_flight), (48, 400, 8));
         let thresholds: Vec<_> = config.budgets.iter().map(|b| b.thresholds.clone()).collect();
-        assert_eq!(thresholds, [vec![80, 100], vec![50, 80, 100]]);
+        assert_eq!(thresholds, [vec![80, 100], vec![50, 80, 100], vec![50, 80, 100]]);
+        let policies: Vec<_> = config.budgets.iter().map(|b| b.unpriced.to_string()).collect();
+        assert_eq!(policies, ["ignore", "block", "assume=0.000002"]);
         assert_eq!(config.budgets[0].timezone.name(), "Europe/Berlin");
     }
 
@@ -317,6 +326,13 @@ mod tests {
             ),
             (budget("limit_usd='5'\nthresholds=[0]"), "from 1 to 10000"),
             (budget("limit_usd='5'\ntimezone='Mars'"), "is not an IANA time zone"),
+            (budget("limit_usd='5'\nunpriced='stop'"), "`budgets[0].unpriced` is none of \"ignore\""),
+            (
+                budget("limit_usd='5'\nunpriced={assume_usd_per_token=0.1}"),
+                "`budgets[0].unpriced.assume_usd_per_token` is a number; write it as a string",
+            ),
+            (budget("limit_usd='5'\nunpriced={price='1'}"), "nearest known key is `assume_usd_per_token`"),
+            (budget("limit_tokens=5\nunpriced={assume_usd_per_token='1'}"), "a limit in tokens has no use"),
             ("[budgets]\nname='b'".to_owned(), "write [[budgets]]"),
             ("prices=1".to_owned(), "write [prices]"),
             ("[prices".to_owned(), "not TOML"),

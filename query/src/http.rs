@@ -16,6 +16,7 @@ use shared::id::{AgentId, BudgetName, ModelId, SessionId, TaskId, TeamId};
 use shared::ledger::Ledger;
 use shared::window::Zone;
 
+use crate::budgets::budgets;
 use crate::error::QueryError;
 use crate::events::{EventRequest, events};
 use crate::filter::Filter;
@@ -239,7 +240,7 @@ impl<L: Ledger + DeliveryStore, C: Clock> Query<L, C> {
         caller: &Caller,
     ) -> Result<String, QueryError> {
         Params::read(request, &[])?;
-        json(&lists::budgets(&*self.ledger, scope_of(caller).as_ref()).await?)
+        json(&budgets(&*self.ledger, scope_of(caller).as_ref(), self.clock.now()).await?)
     }
 }
 

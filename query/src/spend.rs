@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shared::ledger::{LedgerError, RecordStore, RollupStore};
 use shared::money::UsdSum;
+use shared::rollup::Scope;
 use shared::totals::Totals;
 use shared::window::{Range, WindowKind, Zone};
 
@@ -256,6 +257,23 @@ pub(crate) async fn agents_of_model<L: RollupStore>(
 ) -> Result<Vec<(String, Totals)>, QueryError> {
     let request = SpendRequest::new(By::Agent);
     Ok(named(rollups::sum(ledger, plan, &request, range, extent).await?))
+}
+
+/// The totals of a scope that is no pair, over a range, from rollups.
+pub(crate) async fn scope_totals<L: RollupStore>(
+    ledger: &L,
+    scope: &Scope,
+    range: Range,
+    extent: Range,
+) -> Result<Totals, QueryError> {
+    let names = vec![(Some(scope.a.clone()), None)];
+    let plan = RollupPlan { kind: scope.kind, names, by_second: false };
+    let mut sum = Totals::default();
+    let request = SpendRequest::new(By::Agent);
+    for (_, totals) in rollups::sum(ledger, &plan, &request, range, extent).await?.into_iter() {
+        sum.add(&totals)?;
+    }
+    Ok(sum)
 }
 
 fn named(sums: Sums) -> Vec<(String, Totals)> {

@@ -1,7 +1,7 @@
 //! `agentledger budget set`, `list` and `rm`.
 
 use http::Method;
-use query::BudgetReport;
+use query::{BudgetLine, BudgetReport};
 use shared::budget::{Budget, BudgetError, BudgetForm, Limit};
 
 use super::read;
@@ -49,7 +49,8 @@ fn path(name: &str) -> String {
 }
 
 fn grid(report: &BudgetReport) -> Grid {
-    let rows = report.budgets.iter().map(|budget| {
+    let rows = report.budgets.iter().map(|BudgetLine { budget, current }| {
+        let blocked = current.as_ref().is_some_and(|current| current.blocked);
         let spec = &budget.spec;
         let (usd, tokens) = match spec.limit {
             Limit::Usd(usd) => (usd.to_string(), String::new()),
@@ -65,6 +66,7 @@ fn grid(report: &BudgetReport) -> Grid {
             spec.timezone.name().to_owned(),
             thresholds.join(" "),
             spec.unpriced.to_string(),
+            if blocked { "yes" } else { "" }.to_owned(),
             budget.version.to_string(),
         ]
     });
@@ -78,6 +80,7 @@ fn grid(report: &BudgetReport) -> Grid {
             text("timezone"),
             text("thresholds"),
             text("unpriced"),
+            text("blocked"),
             number("version"),
         ],
         rows: rows.collect(),

@@ -4,6 +4,7 @@
 
 mod intake;
 mod support;
+mod unpriced;
 
 use serde_json::{Value, json};
 

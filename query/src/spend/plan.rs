@@ -33,11 +33,11 @@ pub(super) enum Plan {
 /// Rollups to read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RollupPlan {
-    pub(super) kind: ScopeKind,
+    pub(crate) kind: ScopeKind,
     /// One query for each; none stands for any name.
-    pub(super) names: Vec<(Option<String>, Option<String>)>,
+    pub(crate) names: Vec<(Option<String>, Option<String>)>,
     /// Whether the row's name is the second of the pair.
-    pub(super) by_second: bool,
+    pub(crate) by_second: bool,
 }
 
 impl RollupPlan {
