@@ -32,7 +32,9 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// List metered calls, newest first, with the prices that applied.
     Events(EventsArgs),
-    /// List budget alerts, newest first.
+    /// List what has no price, by provider, model and reason, and how to price it.
+    Unpriced(UnpricedArgs),
+    /// List budget alerts, and notices of usage without a price, newest first.
     Alerts(AlertsArgs),
     /// List attempts to deliver alerts to the webhook, newest first.
     Deliveries(DeliveriesArgs),
@@ -233,8 +235,21 @@ pub(crate) struct EventsArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct UnpricedArgs {
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    /// At most so many rows.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct AlertsArgs {
-    /// Of one budget only.
+    /// Of one budget only; "unpriced" for notices of usage without a price.
     #[arg(long)]
     pub(crate) budget: Option<String>,
     /// In one state only: pending or delivered.
@@ -317,6 +332,9 @@ pub(crate) struct BudgetSetArgs {
     /// Percentages of the limit at which to alert [default: 50,80,100].
     #[arg(long = "threshold", value_name = "P", value_delimiter = ',')]
     pub(crate) thresholds: Vec<u32>,
+    /// What usage without a price means: ignore, block, or assume=PRICE in US dollars a token [default: ignore].
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) unpriced: Option<String>,
     #[command(flatten)]
     pub(crate) ledger: LedgerArgs,
 }

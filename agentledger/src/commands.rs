@@ -9,6 +9,7 @@ mod lists;
 mod report;
 mod reprice;
 mod token;
+mod unpriced;
 
 pub(crate) use budget::budget;
 pub(crate) use completeness::completeness;
@@ -19,9 +20,10 @@ pub(crate) use lists::{alerts, conflicts, corrections, events, quarantine};
 pub(crate) use report::{report, spend_grid};
 pub(crate) use reprice::{reprice, repricings};
 pub(crate) use token::token;
+pub(crate) use unpriced::unpriced;
 
 use anyhow::Context;
-use query::{AlertReport, CompletenessReport, EventReport, SpendReport};
+use query::{AlertReport, CompletenessReport, EventReport, SpendReport, UnpricedReport};
 use serde::de::DeserializeOwned;
 
 use crate::source::Source;
@@ -68,6 +70,7 @@ macro_rules! paged {
 paged!(SpendReport, rows);
 paged!(EventReport, events);
 paged!(AlertReport, alerts);
+paged!(UnpricedReport, rows);
 paged!(CompletenessReport, senders);
 
 /// Reads page after page, up to `limit` rows.

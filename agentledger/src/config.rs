@@ -6,7 +6,7 @@ mod webhook;
 
 use std::path::Path;
 
-use shared::budget::{BudgetForm, BudgetSpec};
+use shared::budget::{BudgetForm, BudgetSpec, UnpricedPolicy};
 use shared::money::UnitPrice;
 use toml::{Table, Value};
 
@@ -68,7 +68,10 @@ pub(crate) enum ConfigError {
 /// What is known, by table.
 const TABLES: [(&str, &[&str]); 6] = [
     ("prices", &["fallback_usd_per_token"]),
-    ("budgets", &["name", "scope", "limit_usd", "limit_tokens", "period", "timezone", "thresholds"]),
+    (
+        "budgets",
+        &["name", "scope", "limit_usd", "limit_tokens", "period", "timezone", "thresholds", "unpriced"],
+    ),
     ("retention", &["stream_hours", "late_days"]),
     ("limits", &["in_flight"]),
     ("alerts", &ALERT_KEYS),
@@ -178,8 +181,28 @@ fn read_budget(path: &str, table: &Table) -> Result<BudgetSpec, ConfigError> {
         period: needed("period")?,
         timezone: string(path, table, "timezone")?,
         thresholds,
+        unpriced: read_unpriced(&format!("{path}.unpriced"), table.get("unpriced"))?,
     };
     form.spec(&name).map_err(|e| wrong(path, &format!("({name}), {e}")))
+}
+
+fn read_unpriced(path: &str, value: Option<&Value>) -> Result<Option<UnpricedPolicy>, ConfigError> {
+    match value {
+        None => Ok(None),
+        Some(Value::String(text)) if text == "ignore" => Ok(Some(UnpricedPolicy::Ignore)),
+        Some(Value::String(text)) if text == "block" => Ok(Some(UnpricedPolicy::Block)),
+        Some(Value::Table(table)) => {
+            let key = "assume_usd_per_token";
+            check_keys(path, table, &[key])?;
+            let path_of_key = format!("{path}.{key}");
+            let text = string(path, table, key)?.ok_or_else(|| wrong(&path_of_key, "is missing"))?;
+            let price = text.parse().map_err(|e| wrong(&path_of_key, &format!("is wrong: {e}")))?;
+            Ok(Some(UnpricedPolicy::Assume(price)))
+        }
+        Some(_) => {
+            Err(wrong(path, "is none of \"ignore\", \"block\" and { assume_usd_per_token = \"0.000002\" }"))
+        }
+    }
 }
 
 fn string(path: &str, table: &Table, key: &str) -> Result<Option<String>, ConfigError> {
@@ -251,6 +274,13 @@ mod tests {
             scope = "org"
             limit_tokens = 1000000
             period = "day"
+            unpriced = "block"
+            [[budgets]]
+            name = "assumed"
+            scope = "org"
+            limit_usd = "5"
+            period = "day"
+            unpriced = { assume_usd_per_token = "0.000002" }
             [retention]
             stream_hours = 48
             [alerts]
@@ -265,7 +295,9 @@ mod tests {
         assert_eq!(config.fallback, Some("0.000002".parse().unwrap()));
         assert_eq!((config.stream_hours, config.late_days, config.in_flight), (48, 400, 8));
         let thresholds: Vec<_> = config.budgets.iter().map(|b| b.thresholds.clone()).collect();
-        assert_eq!(thresholds, [vec![80, 100], vec![50, 80, 100]]);
+        assert_eq!(thresholds, [vec![80, 100], vec![50, 80, 100], vec![50, 80, 100]]);
+        let policies: Vec<_> = config.budgets.iter().map(|b| b.unpriced.to_string()).collect();
+        assert_eq!(policies, ["ignore", "block", "assume=0.000002"]);
         assert_eq!(config.budgets[0].timezone.name(), "Europe/Berlin");
     }
 
@@ -294,6 +326,13 @@ mod tests {
             ),
             (budget("limit_usd='5'\nthresholds=[0]"), "from 1 to 10000"),
             (budget("limit_usd='5'\ntimezone='Mars'"), "is not an IANA time zone"),
+            (budget("limit_usd='5'\nunpriced='stop'"), "`budgets[0].unpriced` is none of \"ignore\""),
+            (
+                budget("limit_usd='5'\nunpriced={assume_usd_per_token=0.1}"),
+                "`budgets[0].unpriced.assume_usd_per_token` is a number; write it as a string",
+            ),
+            (budget("limit_usd='5'\nunpriced={price='1'}"), "nearest known key is `assume_usd_per_token`"),
+            (budget("limit_tokens=5\nunpriced={assume_usd_per_token='1'}"), "a limit in tokens has no use"),
             ("[budgets]\nname='b'".to_owned(), "write [[budgets]]"),
             ("prices=1".to_owned(), "write [prices]"),
             ("[prices".to_owned(), "not TOML"),

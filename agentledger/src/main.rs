@@ -62,6 +62,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Watch(args) => watch::run(&args),
         Command::Report(args) => commands::report(&args),
         Command::Events(args) => commands::events(&args),
+        Command::Unpriced(args) => commands::unpriced(&args),
         Command::Alerts(args) => commands::alerts(&args),
         Command::Deliveries(args) => commands::deliveries(&args),
         Command::Conflicts(args) => commands::conflicts(&args),

@@ -116,6 +116,9 @@ fn table() -> Vec<Row> {
         get("/v1/events", ["yes", "yes", "yes"]),
         get("/v1/events?team=growth", ["yes", "yes", "yes"]),
         get("/v1/events?team=sales", ["yes", "team", "yes"]),
+        get("/v1/unpriced", ["yes", "yes", "yes"]),
+        get("/v1/unpriced?team=growth", ["yes", "yes", "yes"]),
+        get("/v1/unpriced?team=sales", ["yes", "team", "yes"]),
         get("/v1/alerts", ["yes", "yes", "yes"]),
         get("/v1/budgets", ["yes", "yes", "yes"]),
         get("/v1/conflicts", ["yes", "role", "yes"]),
@@ -206,11 +209,12 @@ fn a_refused_event_is_named_by_index_and_field() {
 }
 
 /// Every endpoint, to be asked with credentials that do not hold.
-const ENDPOINTS: [(&str, &str); 20] = [
+const ENDPOINTS: [(&str, &str); 21] = [
     ("POST", "/v1/usage"),
     ("GET", "/v1/usage"),
     ("GET", "/v1/spend?by=agent"),
     ("GET", "/v1/events"),
+    ("GET", "/v1/unpriced"),
     ("GET", "/v1/alerts"),
     ("GET", "/v1/budgets"),
     ("GET", "/v1/conflicts"),
@@ -355,7 +359,8 @@ fn a_reader_of_one_team_sees_that_team_only() {
     let ours = token(&key, Role::Read, &[], Some("growth"));
     let get = |token: &str, path: &str| up.with(token, "GET", path, &[], "").body;
     let alerts = |token: &str, query: &str| get(token, &format!("/v1/alerts{query}"))["alerts"].clone();
-    until("all alerts are there", || alerts(&all, "").as_array().is_some_and(|a| a.len() == 4));
+    // Of four budgets, and that the calls name no model, which has a price.
+    until("all alerts are there", || alerts(&all, "").as_array().is_some_and(|a| a.len() == 5));
 
     assert_eq!(get(&all, "/v1/spend?by=team")["total"]["tokens"], 31);
     for query in ["", "&team=growth", "&agent=g", "&agent=s&agent=g"] {
@@ -367,6 +372,13 @@ fn a_reader_of_one_team_sees_that_team_only() {
     let events = get(&ours, "/v1/events");
     assert_eq!(events["events"].as_array().unwrap().len(), 1, "{events}");
     assert_eq!(events["events"][0]["agent_id"], "g");
+    let unpriced =
+        |token: &str, query: &str| get(token, &format!("/v1/unpriced{query}"))["total"]["tokens"].clone();
+    assert_eq!(
+        (unpriced(&all, ""), unpriced(&ours, ""), unpriced(&ours, "?agent=s")),
+        (json!(31), json!(7), json!(0))
+    );
+    assert_eq!(alerts(&ours, "?budget=unpriced"), json!([]));
     assert_eq!(get(&ours, "/v1/budgets")["budgets"].as_array().unwrap().len(), 1);
     assert_eq!(get(&ours, "/v1/budgets")["budgets"][0]["name"], "ours");
     for query in ["", "?limit=1", "?budget=ours"] {

@@ -90,7 +90,7 @@ fn a_kill_between_decision_and_delivery_loses_no_alert_and_no_secret() {
     std::fs::write(&secret, format!("whsec_{SECRET}\n")).unwrap();
     let receiver = Receiver::start(vec![Say::Silence(Duration::from_secs(30))]);
     let config = format!(
-        "[alerts]\nwebhook_url = '{}'\nwebhook_secret_file = '{}'\n[[budgets]]\nname = 'daily'\nscope = 'org'\n\
+        "[prices]\nfallback_usd_per_token = '0.000001'\n[alerts]\nwebhook_url = '{}'\nwebhook_secret_file = '{}'\n[[budgets]]\nname = 'daily'\nscope = 'org'\n\
          limit_tokens = 10\nperiod = 'day'\nthresholds = [100]\n",
         receiver.url(),
         secret.display()

@@ -14,6 +14,38 @@ use crate::totals::{add, each};
 /// How many parts an alert names.
 const TOP: usize = 3;
 
+/// The agents with the most tokens without a price, of one model or, where none is named, of all; largest first.
+pub(crate) async fn unpriced<L: RollupStore>(
+    ledger: &L,
+    model: Option<&str>,
+    range: Range,
+) -> Result<Vec<Contributor>, LedgerError> {
+    let kind = if model.is_some() { ScopeKind::AgentModel } else { ScopeKind::Agent };
+    let mut parts: HashMap<String, Totals> = HashMap::new();
+    each(ledger, kind, None, model.map(str::to_owned), range, |scope, totals| {
+        if totals.unpriced_events == 0 {
+            return Ok(());
+        }
+        match parts.get_mut(&scope.a) {
+            Some(sum) => add(sum, totals),
+            None => add(parts.entry(scope.a.clone()).or_default(), totals),
+        }
+    })
+    .await?;
+    let mut parts: Vec<(String, Totals)> = parts.into_iter().filter(|(_, t)| t.unpriced_events > 0).collect();
+    parts.sort_by(|(a_name, a), (b_name, b)| {
+        b.unpriced_tokens.cmp(&a.unpriced_tokens).then_with(|| a_name.cmp(b_name))
+    });
+    parts.truncate(TOP);
+    let contributor = |(name, totals): (String, Totals)| Contributor {
+        dimension: "agent".to_owned(),
+        name,
+        spend_usd: totals.known_cost(),
+        tokens: totals.unpriced_tokens,
+    };
+    Ok(parts.into_iter().map(contributor).collect())
+}
+
 /// The largest parts, by what the budget counts, largest first.
 pub(crate) async fn top<L: RollupStore>(
     ledger: &L,

@@ -19,7 +19,7 @@ const PENDING: usize = 1_000;
 /// holds up the evaluation of budgets no longer than that.
 const DELIVERING: Duration = Duration::from_secs(20);
 /// How often a decision is made anew after someone else moved the state in between.
-const RACES: usize = 32;
+pub(crate) const RACES: usize = 32;
 
 impl<L: RollupStore + BudgetStore + AlertStore, N: Notifier, C: Clock> Alerter<L, N, C> {
     /// Decides, stores the decision with its alerts, and delivers what is not delivered of this period.
@@ -51,7 +51,7 @@ impl<L: RollupStore + BudgetStore + AlertStore, N: Notifier, C: Clock> Alerter<L
     }
 
     /// Delivers what was decided here, and what someone who died before delivering had decided.
-    async fn deliver_pending(&self, key: &StateKey) -> Result<(), LedgerError> {
+    pub(crate) async fn deliver_pending(&self, key: &StateKey) -> Result<(), LedgerError> {
         let pending = AlertQuery {
             budget: Some(key.budget.clone()),
             period_start: Some(key.period_start),

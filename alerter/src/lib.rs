@@ -9,6 +9,7 @@ mod contributors;
 mod evaluate;
 mod news;
 mod totals;
+mod unpriced;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -16,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use jiff::Timestamp;
-use shared::alert::{Alert, StateKey};
+use shared::alert::{Alert, StateKey, UNPRICED_VERSION};
 use shared::budget::Budget;
 use shared::clock::Clock;
 use shared::id::BudgetName;
@@ -113,6 +114,22 @@ impl<L: RollupStore + BudgetStore + AlertStore, N: Notifier, C: Clock> Alerter<L
                 }
             }
         }
+        for (month, records) in news::months(&all_news) {
+            match self.watch_unpriced(month).await {
+                Ok(()) => {}
+                Err(error @ LedgerError::Retry(_)) => {
+                    tracing::warn!(%error, "usage without a price was not looked for; its changes will come again");
+                    failed.extend(records);
+                }
+                Err(error @ LedgerError::Broken(_)) => {
+                    tracing::error!(%error, "usage without a price cannot be looked for; the sweep tries again");
+                    if let Err(error) = self.note_month_due(month).await {
+                        tracing::error!(%error, "nor can that be noted; its changes will come again");
+                        failed.extend(records);
+                    }
+                }
+            }
+        }
         failed.iter().filter_map(|n| event.records.get(*n)).for_each(&mut fail);
         response
     }
@@ -134,7 +151,9 @@ impl<L: RollupStore + BudgetStore + AlertStore, N: Notifier, C: Clock> Alerter<L
             periods.push((budget, current));
         }
         let due = self.ledger.due(DUE).await?;
-        for key in &due {
+        let mut months = unpriced::months_to_sweep(now);
+        months.extend(due.iter().filter(|key| key.version == UNPRICED_VERSION).map(|key| key.period_start));
+        for key in due.iter().filter(|key| key.version != UNPRICED_VERSION) {
             let is = |budget: &&Budget| budget.spec.name == key.budget && budget.version == key.version;
             match (budgets.iter().find(is), Timestamp::from_second(key.period_start)) {
                 (Some(budget), Ok(start)) => {
@@ -152,6 +171,12 @@ impl<L: RollupStore + BudgetStore + AlertStore, N: Notifier, C: Clock> Alerter<L
             };
             if let Err(error) = done {
                 tracing::error!(%error, budget = %key.budget, "a budget was not evaluated by the sweep");
+                outcome = outcome.and(Err(error));
+            }
+        }
+        for month in months {
+            if let Err(error) = self.sweep_month(month, &due).await {
+                tracing::error!(%error, "usage without a price was not looked for by the sweep");
                 outcome = outcome.and(Err(error));
             }
         }

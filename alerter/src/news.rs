@@ -1,13 +1,13 @@
 //! What a change may mean for a budget: where to look, never what to decide.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_lambda_events::dynamodb::EventRecord;
 use jiff::Timestamp;
 use serde_dynamo::AttributeValue;
 use shared::budget::Budget;
 use shared::id::BudgetName;
-use shared::rollup::{RollupKey, Scope};
+use shared::rollup::{RollupKey, Scope, ScopeKind};
 use shared::window::{QUARTER, Range, WindowKind};
 
 /// What may have changed.
@@ -33,6 +33,20 @@ impl News {
         let key = RollupKey::from_item_key(pk, sk)?;
         (key.window == WindowKind::Hour && !key.scope.kind.is_pair()).then_some(Self::Rollup(key))
     }
+}
+
+/// The UTC months whose usage may have changed, each with the places of what says so.
+pub(crate) fn months(all_news: &BTreeMap<News, Vec<usize>>) -> BTreeMap<i64, BTreeSet<usize>> {
+    let mut months: BTreeMap<i64, BTreeSet<usize>> = BTreeMap::new();
+    for (news, from) in all_news {
+        // Whatever is committed changes the totals of the organisation.
+        if let News::Rollup(key) = news
+            && key.scope.kind == ScopeKind::Org
+        {
+            months.entry(WindowKind::Month.start(key.start)).or_default().extend(from);
+        }
+    }
+    months
 }
 
 /// Budgets, found by what a change names.

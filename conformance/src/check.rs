@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
-use shared::alert::{Alert, AlertKind, Delivery, StateKey};
-use shared::budget::{BudgetScope, Limit};
+use shared::alert::{Alert, AlertKind, Delivery, StateKey, unpriced_key};
+use shared::budget::{BudgetScope, Limit, UnpricedPolicy};
 use shared::event::TaskResult;
 use shared::id::{AgentId, RecordKey};
 use shared::invariant::{self, Invariant};
@@ -177,6 +177,7 @@ fn sums(totals: &Totals) -> Sums {
     Sums {
         events: totals.events,
         unpriced: totals.unpriced_events,
+        unpriced_tokens: totals.unpriced_tokens,
         tokens: totals.usage().map(|(bucket, n)| (bucket.name().to_owned(), n)).collect(),
         cost: totals.cost.to_string().parse().unwrap_or(Decimal::MAX),
         tasks: names.iter().map(|r| (name(r), totals.tasks[*r as usize])).collect(),
@@ -270,9 +271,17 @@ pub async fn alerts<L: Ledger>(
             let spent = spent(model, &spec.scope, period);
             for percent in &spec.thresholds {
                 let stands = state.thresholds.get(percent).is_some_and(|t| t.standing);
+                let assumed = match spec.unpriced {
+                    UnpricedPolicy::Assume(price) => {
+                        price.as_decimal() * Decimal::from(spent.unpriced_tokens)
+                    }
+                    UnpricedPolicy::Ignore | UnpricedPolicy::Block => Decimal::ZERO,
+                };
                 let reached = match spec.limit {
+                    _ if spec.unpriced == UnpricedPolicy::Block && spent.unpriced > 0 => true,
                     Limit::Usd(usd) => {
-                        spent.cost * Decimal::from(100) >= Decimal::from(usd) * Decimal::from(*percent)
+                        let cost = spent.cost + assumed;
+                        cost * Decimal::from(100) >= Decimal::from(usd) * Decimal::from(*percent)
                     }
                     Limit::Tokens(limit) => {
                         spent.tokens.values().sum::<i128>() * 100 >= i128::from(limit) * i128::from(*percent)
@@ -288,6 +297,7 @@ pub async fn alerts<L: Ledger>(
             }
         }
     }
+    notices(ledger, model).await?;
     episodes(ledger).await
 }
 
@@ -299,12 +309,36 @@ fn spent(model: &BTreeMap<Key, Sums>, scope: &BudgetScope, period: Range) -> Sum
     for ((of, a, _, window, start), sums) in model {
         if *of == kind && a == name && *window == "quarter" && (period.from..period.to).contains(start) {
             sum.cost += sums.cost;
+            sum.unpriced += sums.unpriced;
+            sum.unpriced_tokens += sums.unpriced_tokens;
             for (bucket, n) in &sums.tokens {
                 *sum.tokens.entry(bucket.clone()).or_default() += n;
             }
         }
     }
     sum
+}
+
+/// The notices of usage without a price stand for the models and months in which there is any.
+async fn notices<L: Ledger>(ledger: &L, model: &BTreeMap<Key, Sums>) -> Result<(), Violation> {
+    let law = invariant::STANDING_IS_REACHED;
+    let mut months: BTreeMap<i64, BTreeSet<&str>> = BTreeMap::new();
+    for ((kind, name, _, window, start), sums) in model {
+        let of_month = months.entry(*start).or_default();
+        if *kind == "model" && *window == "month" && sums.unpriced > 0 {
+            of_month.insert(name);
+        }
+    }
+    for (month, expected) in months {
+        let key = unpriced_key(month).map_err(|e| broken(law, e.to_string()))?;
+        let state = ledger.alert_state(&key).await.map_err(|e| broken(law, e.to_string()))?.unpriced;
+        let standing = state.models.iter().filter(|(_, of)| of.standing);
+        let standing: BTreeSet<&str> = standing.map(|(name, _)| name.as_str()).collect();
+        if standing != expected {
+            return Err(broken(law, format!("{key:?}: notices of {standing:?}, unpriced are {expected:?}")));
+        }
+    }
+    Ok(())
 }
 
 /// One record per crossing, whatever version of a budget it was of.
@@ -339,6 +373,7 @@ pub fn published(
             let sum = agents.entry(agent.clone()).or_default();
             sum.events += sums.events;
             sum.unpriced += sums.unpriced;
+            sum.unpriced_tokens += sums.unpriced_tokens;
             sum.cost += sums.cost;
             sum.value += sums.value;
             sums.tasks.iter().for_each(|(name, n)| *sum.tasks.entry(name.clone()).or_default() += n);
@@ -374,9 +409,10 @@ pub async fn delivered<L: Ledger>(ledger: &L, deliveries: &[Alert]) -> Result<()
     if sent != known {
         return Err(broken(law, format!("delivered {sent:?}, stored {known:?}")));
     }
-    let ends_first = alerts.iter().filter(|a| a.kind == AlertKind::Recovered).find(|end| {
+    let is_end = |a: &&Alert| matches!(a.kind, AlertKind::Recovered | AlertKind::Priced);
+    let ends_first = alerts.iter().filter(is_end).find(|end| {
         let first = |id: &str| deliveries.iter().position(|d| d.id == id);
-        let begin = end.id.trim_end_matches(".recovered");
+        let begin = end.id.trim_end_matches(".recovered").trim_end_matches(".priced");
         first(begin) > first(&end.id)
     });
     match ends_first {

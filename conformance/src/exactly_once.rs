@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use fastrand::Rng;
 use shared::alert::AlertKind;
-use shared::budget::{BudgetSpec, Limit};
+use shared::budget::{BudgetSpec, Limit, UnpricedPolicy};
 use shared::clock::Clock;
 use shared::hash::ContentHash;
 use shared::id::BudgetName;
@@ -152,6 +152,13 @@ fn budgets(rng: &mut Rng, plot: Plot) -> Result<Vec<BudgetSpec>, String> {
             } else {
                 Limit::Tokens(rng.u64(1_000..1_000 * u64::from(most)))
             };
+            let unpriced = match (rng.u32(..4), limit) {
+                (0, _) => UnpricedPolicy::Block,
+                (1, Limit::Usd(_)) => {
+                    UnpricedPolicy::Assume("0.00000003".parse().map_err(|e| format!("{e}"))?)
+                }
+                _ => UnpricedPolicy::Ignore,
+            };
             let spec = BudgetSpec {
                 name: BudgetName::parse(&format!("b{n}")).map_err(|e| e.to_string())?,
                 scope: scopes[rng.usize(..scopes.len())].parse().map_err(|e| format!("{e}"))?,
@@ -159,6 +166,7 @@ fn budgets(rng: &mut Rng, plot: Plot) -> Result<Vec<BudgetSpec>, String> {
                 period: periods[rng.usize(..periods.len())],
                 timezone: Zone::parse(zones[rng.usize(..zones.len())]).map_err(|e| e.to_string())?,
                 thresholds: vec![rng.u32(1..60), 80, 100],
+                unpriced,
             };
             spec.checked().map_err(|e| e.to_string())
         })

@@ -80,6 +80,8 @@ pub struct Sums {
     pub events: i64,
     /// Events without a known cost.
     pub unpriced: i64,
+    /// Tokens of those.
+    pub unpriced_tokens: i128,
     /// Tokens by bucket.
     pub tokens: BTreeMap<String, i128>,
     /// Known cost.
@@ -251,7 +253,10 @@ fn book(sums: &mut BTreeMap<Key, Sums>, agent: &str, body: &Value, usage: &Value
             let known = known.iter().any(|p| p.0 == provider && p.1 == model);
             match cost.filter(|cost| known && *cost < Decimal::from(10_000_000_000_000_i64)) {
                 Some(cost) => sum.cost += cost,
-                None => sum.unpriced += 1,
+                None => {
+                    sum.unpriced += 1;
+                    sum.unpriced_tokens += nonzero(usage).values().map(|n| i128::from(*n)).sum::<i128>();
+                }
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use shared::alert::{Alert, AlertState, Delivery, StateKey};
-use shared::budget::{Budget, BudgetSpec, Limit};
+use shared::budget::{Budget, BudgetSpec, Limit, UnpricedPolicy};
 use shared::delivery::{DeliveryAttempt, DeliveryStore, Failure, MAX_DELIVERIES, Outcome};
 use shared::event::UsageEvent;
 use shared::hash::ContentHash;
@@ -250,6 +250,7 @@ fn budget_spec(name: &str) -> Result<BudgetSpec, Box<dyn std::error::Error>> {
         period: Period::Day,
         timezone: Zone::utc(),
         thresholds: vec![50, 100],
+        unpriced: UnpricedPolicy::Ignore,
     })
 }
 

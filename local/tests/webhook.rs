@@ -50,7 +50,7 @@ impl World {
             timeout,
             pace: Pace { backoff: moment, rest: moment, longest_rest: moment, ..Pace::default() },
         };
-        let book = PriceBook::embedded().unwrap();
+        let book = PriceBook::embedded().unwrap().with_fallback("0.000001".parse().unwrap());
         let config =
             PipelineConfig { upkeep: Duration::from_millis(200), ..PipelineConfig::new(Arc::new(book)) };
         let data = DataDir::create(&dir.path().join("data")).unwrap();

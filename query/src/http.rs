@@ -16,6 +16,7 @@ use shared::id::{AgentId, BudgetName, EventId, ModelId, SessionId, TaskId, TeamI
 use shared::ledger::Ledger;
 use shared::window::Zone;
 
+use crate::budgets::budgets;
 use crate::differences::differences;
 use crate::error::QueryError;
 use crate::events::{EventRequest, events};
@@ -27,6 +28,7 @@ use crate::openapi::openapi;
 use crate::page;
 use crate::params::Params;
 use crate::spend::{By, SpendRequest, spend};
+use crate::unpriced::{UnpricedRequest, unpriced};
 
 /// Answers the reading half of the HTTP interface.
 #[derive(Debug)]
@@ -79,6 +81,7 @@ impl<L: Ledger + DeliveryStore, C: Clock> Query<L, C> {
         let answer = match path {
             "/v1/spend" => self.spend(&request, &caller).await,
             "/v1/events" => self.events(&request, &caller).await,
+            "/v1/unpriced" => self.unpriced(&request, &caller).await,
             "/v1/alerts" => self.alerts(&request, &caller).await,
             "/v1/explain" => self.explain(&request, &caller).await,
             "/v1/differences" => self.differences(&request, &caller).await,
@@ -153,6 +156,26 @@ impl<L: Ledger + DeliveryStore, C: Clock> Query<L, C> {
             next: params.one("next")?.map(str::to_owned),
         };
         json(&events(&*self.ledger, &question).await?)
+    }
+
+    async fn unpriced(
+        &self,
+        request: &ApiGatewayV2httpRequest,
+        caller: &Caller,
+    ) -> Result<String, QueryError> {
+        let known = ["from", "to", "agent", "team", "task", "session", "model", "tz", "limit", "next"];
+        let params = Params::read(request, &known)?;
+        let zone = params.parsed("tz", |text| Zone::parse(text).map_err(|e| format!("is wrong: {e}")))?;
+        let zone = zone.unwrap_or_else(Zone::utc);
+        let question = UnpricedRequest {
+            filter: filter(&params, caller)?,
+            from: instant(&params, "from", &zone)?,
+            to: instant(&params, "to", &zone)?,
+            zone,
+            limit: params.limit(page::DEFAULT_LIMIT)?,
+            next: params.one("next")?.map(str::to_owned),
+        };
+        json(&unpriced(&*self.ledger, &question, self.clock.now()).await?)
     }
 
     async fn explain(
@@ -252,13 +275,14 @@ impl<L: Ledger + DeliveryStore, C: Clock> Query<L, C> {
         caller: &Caller,
     ) -> Result<String, QueryError> {
         Params::read(request, &[])?;
-        json(&lists::budgets(&*self.ledger, scope_of(caller).as_ref()).await?)
+        json(&budgets(&*self.ledger, scope_of(caller).as_ref(), self.clock.now()).await?)
     }
 }
 
-pub(crate) const ROUTES: [&str; 13] = [
+pub(crate) const ROUTES: [&str; 14] = [
     "/v1/spend",
     "/v1/events",
+    "/v1/unpriced",
     "/v1/alerts",
     "/v1/deliveries",
     "/v1/conflicts",

@@ -3,6 +3,7 @@
 //! What was spent, by whom and on what; the events behind a number; alerts, conflicts and what was put aside.
 //! The same functions answer `GET /v1/…` and the command line, so that both say the same.
 
+mod budgets;
 mod differences;
 mod error;
 mod events;
@@ -19,7 +20,9 @@ mod report;
 mod spend;
 #[cfg(test)]
 mod tests;
+mod unpriced;
 
+pub use budgets::{BudgetCurrent, BudgetLine, BudgetReport};
 pub use differences::{DifferenceReport, DifferenceRow, Differences, differences};
 pub use error::QueryError;
 pub use events::{EventLine, EventReport, EventRequest, EventState, SentCorrection, UnitPrices, events};
@@ -30,9 +33,12 @@ pub use filter::Filter;
 pub use http::Query;
 pub use instant::{parse_instant, show_instant};
 pub use lists::{
-    AlertReport, AwaitedLine, AwaitedReport, BudgetReport, CompletenessReport, ConflictReport,
-    DeliveryReport, QuarantineReport, SenderLine, Unmet,
+    AlertReport, AwaitedLine, AwaitedReport, CompletenessReport, ConflictReport, DeliveryReport,
+    QuarantineReport, SenderLine, Unmet,
 };
 pub use openapi::openapi;
 pub use report::{NOT_STATED, SpendLine, SpendReport, TaskCounts, UsageSums};
 pub use spend::{By, SpendRequest, spend};
+pub use unpriced::{
+    UnpricedAgent, UnpricedLine, UnpricedReason, UnpricedReport, UnpricedRequest, UnpricedTotal, unpriced,
+};

@@ -1,16 +1,14 @@
-//! Lists that the ledger keeps as they are: alerts and their deliveries, budgets, conflicts, what was put aside,
+//! Lists that the ledger keeps as they are: alerts and their deliveries, conflicts, what was put aside,
 //! and corrections that take no effect.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::alert::{Alert, Delivery};
-use shared::budget::{Budget, BudgetScope};
+use shared::budget::BudgetScope;
 use shared::delivery::{DeliveryAttempt, DeliveryStore};
 use shared::id::{AgentId, BudgetName, EventId, SenderId, TeamId};
-use shared::ledger::{
-    AlertQuery, AlertStore, BudgetStore, Conflict, Quarantined, RecordStore, Sender, SequenceStore,
-};
+use shared::ledger::{AlertQuery, AlertStore, Conflict, Quarantined, RecordStore, Sender, SequenceStore};
 use shared::record::Content;
 use shared::repricing::{RepricingList, RepricingStore};
 use shared::sequence::{Run, SenderKey};
@@ -85,15 +83,6 @@ pub struct AwaitedLine {
     pub state: Unmet,
     /// Which corrections.
     pub corrections: Vec<SentCorrection>,
-}
-
-/// Budgets by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct BudgetReport {
-    /// The budgets.
-    pub budgets: Vec<Budget>,
-    /// None: there is one page.
-    pub next: Option<String>,
 }
 
 /// Numbered submissions by sender.
@@ -209,15 +198,6 @@ pub(crate) async fn deliveries<L: DeliveryStore>(
     limit: usize,
 ) -> Result<DeliveryReport, QueryError> {
     Ok(DeliveryReport { deliveries: ledger.deliveries(alert, limit).await?, next: None })
-}
-
-pub(crate) async fn budgets<L: BudgetStore>(
-    ledger: &L,
-    scope: Option<&BudgetScope>,
-) -> Result<BudgetReport, QueryError> {
-    let mut budgets = ledger.budgets().await?;
-    budgets.retain(|budget| scope.is_none_or(|scope| *scope == budget.spec.scope));
-    Ok(BudgetReport { budgets, next: None })
 }
 
 pub(crate) async fn conflicts<L: RecordStore>(

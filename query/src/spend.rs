@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shared::ledger::{LedgerError, RecordStore, RollupStore};
 use shared::money::UsdSum;
+use shared::rollup::Scope;
 use shared::totals::Totals;
 use shared::window::{Range, WindowKind, Zone};
 
@@ -24,7 +25,7 @@ use crate::instant::show_instant;
 use crate::page;
 use crate::report::{SpendLine, SpendReport};
 use plan::Plan;
-pub(crate) use plan::Source;
+pub(crate) use plan::{RollupPlan, Source};
 use slot::{Slot, Sums};
 
 /// The dimension of a report's rows.
@@ -140,7 +141,7 @@ pub(crate) async fn spend_from<L: RecordStore + RollupStore>(
     let extent = ledger.extent().await?;
     let range = match &place {
         Some(place) => Range { from: place.from, to: place.to },
-        None => range_of(request, extent, now)?,
+        None => range_of(request.from, request.to, extent, now)?,
     };
     let sums = match extent {
         None => Sums::default(),
@@ -206,16 +207,22 @@ fn compare(a: &Rank, b: &Rank) -> Ordering {
     }
 }
 
-fn range_of(request: &SpendRequest, extent: Option<Range>, now: Timestamp) -> Result<Range, QueryError> {
-    if let (Some(from), Some(to)) = (request.from, request.to)
+/// The range that is asked for, on quarter hours, where it is left open within what holds data.
+pub(crate) fn range_of(
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    extent: Option<Range>,
+    now: Timestamp,
+) -> Result<Range, QueryError> {
+    if let (Some(from), Some(to)) = (from, to)
         && from >= to
     {
         return Err(QueryError::parameter("from", format!("is {from}, which is not before `to`, {to}")));
     }
     let month = WindowKind::Month.start(now.as_second());
     let quarter = |at: Timestamp| Range::covering(at, at);
-    let from = request.from.map(|at| quarter(at).from);
-    let to = request.to.map(|at| quarter(at).to);
+    let from = from.map(|at| quarter(at).from);
+    let to = to.map(|at| quarter(at).to);
     let first = extent.map_or(month, |extent| extent.from);
     // Events may be a few minutes ahead of the clock, so in a month that has not begun.
     let last = extent.map_or(month, |extent| extent.to).max(WindowKind::Month.end(month));
@@ -224,6 +231,57 @@ fn range_of(request: &SpendRequest, extent: Option<Range>, now: Timestamp) -> Re
         to: to.unwrap_or_else(|| last.max(from.unwrap_or(last))),
     };
     Ok(range)
+}
+
+/// The totals by model over a range, from rollups; an empty name is not stated. The filter names agents or a
+/// model, or nothing.
+pub(crate) async fn totals_by_model<L: RollupStore>(
+    ledger: &L,
+    filter: &Filter,
+    range: Range,
+    extent: Range,
+) -> Result<Vec<(String, Totals)>, QueryError> {
+    let request = SpendRequest { filter: filter.clone(), ..SpendRequest::new(By::Model) };
+    let Plan::Rollups(plan) = Plan::of(&request, Source::Best) else {
+        return Err(LedgerError::Broken("no rollups are by what the filter names".to_owned()).into());
+    };
+    Ok(named(rollups::sum(ledger, &plan, &request, range, extent).await?))
+}
+
+/// The totals of a model by agent over a range, from rollups.
+pub(crate) async fn agents_of_model<L: RollupStore>(
+    ledger: &L,
+    plan: &RollupPlan,
+    range: Range,
+    extent: Range,
+) -> Result<Vec<(String, Totals)>, QueryError> {
+    let request = SpendRequest::new(By::Agent);
+    Ok(named(rollups::sum(ledger, plan, &request, range, extent).await?))
+}
+
+/// The totals of a scope that is no pair, over a range, from rollups.
+pub(crate) async fn scope_totals<L: RollupStore>(
+    ledger: &L,
+    scope: &Scope,
+    range: Range,
+    extent: Range,
+) -> Result<Totals, QueryError> {
+    let names = vec![(Some(scope.a.clone()), None)];
+    let plan = RollupPlan { kind: scope.kind, names, by_second: false };
+    let mut sum = Totals::default();
+    let request = SpendRequest::new(By::Agent);
+    for (_, totals) in rollups::sum(ledger, &plan, &request, range, extent).await?.into_iter() {
+        sum.add(&totals)?;
+    }
+    Ok(sum)
+}
+
+fn named(sums: Sums) -> Vec<(String, Totals)> {
+    let name = |(slot, totals)| match slot {
+        Slot::Name(name) => Some((name, totals)),
+        Slot::Start(_) => None,
+    };
+    sums.into_iter().filter_map(name).collect()
 }
 
 fn broken(error: &shared::totals::Overflow) -> LedgerError {

@@ -5,6 +5,7 @@ mod explain;
 mod fake;
 mod listing;
 mod shape;
+mod unpriced;
 
 use jiff::Timestamp;
 use shared::event::UsageEvent;

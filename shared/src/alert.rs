@@ -1,6 +1,7 @@
 //! Alerts: one crossing of one threshold in one period, and how a budget's state moves between them.
 
 mod text;
+mod unpriced;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,10 @@ use crate::totals::Totals;
 use crate::window::{Period, Range, Zone};
 
 pub use text::AlertText;
+pub use unpriced::{
+    AlertUnpriced, MAX_MODELS, MonthTotals, Notice, UNPRICED, UNPRICED_VERSION, UnpricedOf, UnpricedState,
+    unpriced_key,
+};
 
 /// What an alert says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +29,30 @@ pub enum AlertKind {
     Threshold,
     /// Spend fell back below it, by a correction.
     Recovered,
+    /// Usage of unknown cost appeared: a notice that belongs to no budget.
+    Unpriced,
+    /// None of that is left.
+    Priced,
+}
+
+impl AlertKind {
+    /// Every kind.
+    pub const ALL: [AlertKind; 4] = [Self::Threshold, Self::Recovered, Self::Unpriced, Self::Priced];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Threshold => "threshold",
+            Self::Recovered => "recovered",
+            Self::Unpriced => "unpriced",
+            Self::Priced => "priced",
+        }
+    }
+
+    /// Whether it is about a threshold of a budget.
+    pub fn is_of_budget(self) -> bool {
+        matches!(self, Self::Threshold | Self::Recovered)
+    }
 }
 
 /// One version of a budget in one period: what alert state is kept for.
@@ -57,6 +86,9 @@ pub struct AlertState {
     /// order of instants is the order of decisions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<Timestamp>,
+    /// Of notices of usage without a price, which have a state of their own for each month.
+    #[serde(default, skip_serializing_if = "UnpricedState::is_empty")]
+    pub unpriced: UnpricedState,
 }
 
 /// A step from one state to the next.
@@ -78,7 +110,7 @@ impl AlertState {
         let mut next = self.clone();
         let mut transitions = Vec::new();
         for percent in &budget.spec.thresholds {
-            let reached = budget.spec.limit.reached(*percent, totals);
+            let reached = budget.spec.reached(*percent, totals);
             let state = next.thresholds.entry(*percent).or_default();
             if reached == state.standing {
                 continue;
@@ -94,19 +126,24 @@ impl AlertState {
         }
         // As they happen: up from the lowest, down from the highest.
         transitions.sort_by_key(|t| match t.kind {
-            AlertKind::Threshold => (0, i64::from(t.percent)),
             AlertKind::Recovered => (1, -i64::from(t.percent)),
+            _ => (0, i64::from(t.percent)),
         });
         for transition in &mut transitions {
-            let after =
-                next.newest.and_then(|newest| newest.checked_add(SignedDuration::from_micros(1)).ok());
-            transition.at = after.map_or(now, |after| after.max(now));
-            next.newest = Some(transition.at);
+            transition.at = next.instant(now);
         }
         if !transitions.is_empty() {
             next.revision += 1;
         }
         (next, transitions)
+    }
+
+    /// The next alert's instant, later than every one before.
+    fn instant(&mut self, now: Timestamp) -> Timestamp {
+        let after = self.newest.and_then(|newest| newest.checked_add(SignedDuration::from_micros(1)).ok());
+        let at = after.map_or(now, |after| after.max(now));
+        self.newest = Some(at);
+        at
     }
 }
 
@@ -129,24 +166,24 @@ pub struct Contributor {
     pub name: String,
     /// Its known cost; none where nothing of it is priced.
     pub spend_usd: Option<UsdSum>,
-    /// Its tokens.
+    /// Its tokens; in a notice of usage without a price, those without one.
     pub tokens: i128,
 }
 
-/// The record of one crossing, or of its end.
+/// The record of one crossing, or of its end; or a notice of usage without a price.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Alert {
     /// Its identity as a string; every delivery carries it, so that a receiver can drop repeats.
     pub id: String,
-    /// Which budget.
+    /// Which budget; `unpriced` in a notice of usage without a price.
     pub budget: BudgetName,
-    /// Which version of it.
+    /// Which version of it; 0 in such a notice.
     pub budget_version: u64,
     /// What is limited.
     pub scope: BudgetScope,
     /// Crossed, or fallen back.
     pub kind: AlertKind,
-    /// Of the limit.
+    /// Of the limit; 0 in such a notice.
     pub threshold_percent: u32,
     /// Which crossing of this threshold in this period, from 1.
     pub episode: u32,
@@ -166,6 +203,9 @@ pub struct Alert {
     pub spend_tokens: i128,
     /// Tokens whose cost is unknown, which `spend_usd` leaves out.
     pub unpriced_tokens: i128,
+    /// What those mean: where the budget does not ignore them, and in a notice of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpriced: Option<AlertUnpriced>,
     /// The limit, if it is in dollars.
     pub limit_usd: Option<Usd>,
     /// The limit, if it is in tokens.
@@ -214,6 +254,13 @@ impl Alert {
             spend_usd: totals.known_cost().or((totals.unpriced_events == 0).then_some(UsdSum::ZERO)),
             spend_tokens: totals.tokens(),
             unpriced_tokens: totals.unpriced_tokens,
+            unpriced: (!spec.unpriced.is_ignore()).then(|| AlertUnpriced {
+                events: totals.unpriced_events,
+                of: None,
+                policy: spec.unpriced,
+                blocked: spec.blocked(totals),
+                assumed_usd: spec.assumed(totals),
+            }),
             limit_usd,
             limit_tokens,
             late: at >= period_end,

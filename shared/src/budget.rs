@@ -1,5 +1,7 @@
 //! Budgets: a limit on a scope per period, with thresholds.
 
+mod unpriced;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -8,10 +10,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AgentId, BudgetName, ModelId, TaskId, TeamId};
-use crate::money::Usd;
+use crate::money::{Usd, UsdSum};
 use crate::rollup::{Scope, ScopeKind};
 use crate::totals::Totals;
 use crate::window::{Period, Zone};
+
+pub use unpriced::UnpricedPolicy;
 
 /// The most thresholds of one budget.
 pub const MAX_THRESHOLDS: usize = 20;
@@ -142,9 +146,13 @@ impl From<Limit> for LimitFields {
 impl Limit {
     /// Whether `totals` have reached `percent` of the limit, exactly.
     pub fn reached(&self, percent: u32, totals: &Totals) -> bool {
+        self.reached_by(percent, totals.cost, totals.tokens())
+    }
+
+    fn reached_by(&self, percent: u32, cost: UsdSum, tokens: i128) -> bool {
         match self {
-            Self::Usd(limit) => limit.percent(percent).is_ok_and(|threshold| totals.cost >= threshold.into()),
-            Self::Tokens(limit) => totals.tokens() * 100 >= i128::from(*limit) * i128::from(percent),
+            Self::Usd(limit) => limit.percent(percent).is_ok_and(|threshold| cost >= threshold.into()),
+            Self::Tokens(limit) => tokens * 100 >= i128::from(*limit) * i128::from(percent),
         }
     }
 }
@@ -175,6 +183,9 @@ pub struct BudgetSpec {
     pub timezone: Zone,
     /// In percent of the limit, ascending and distinct.
     pub thresholds: Vec<u32>,
+    /// What usage of unknown cost means for it; absent where it is ignored.
+    #[serde(default, skip_serializing_if = "UnpricedPolicy::is_ignore")]
+    pub unpriced: UnpricedPolicy,
 }
 
 impl BudgetSpec {
@@ -194,8 +205,32 @@ impl BudgetSpec {
             Limit::Usd(usd) if usd <= Usd::ZERO => bad("limit_usd", "is not above 0"),
             Limit::Tokens(0) => bad("limit_tokens", "is not above 0"),
             Limit::Usd(usd) if usd.percent(MAX_PERCENT).is_err() => bad("limit_usd", "is above 10^11"),
+            Limit::Tokens(_) if matches!(self.unpriced, UnpricedPolicy::Assume(_)) => bad(
+                "unpriced",
+                "assumes a price, of which a limit in tokens has no use; give ignore or block",
+            ),
             _ => Ok(self),
         }
+    }
+
+    /// Whether usage of unknown cost stops this budget: everything counts as reached.
+    pub fn blocked(&self, totals: &Totals) -> bool {
+        self.unpriced == UnpricedPolicy::Block && totals.unpriced_events > 0
+    }
+
+    /// What is assumed for tokens of unknown cost; none where nothing is. What would not fit is
+    /// [`UsdSum::MAX`], which is above every limit.
+    pub fn assumed(&self, totals: &Totals) -> Option<UsdSum> {
+        let UnpricedPolicy::Assume(price) = self.unpriced else { return None };
+        let tokens = Some(totals.unpriced_tokens).filter(|tokens| *tokens > 0)?;
+        Some(UsdSum::of_units(price, tokens).unwrap_or(UsdSum::MAX))
+    }
+
+    /// Whether `totals` count as having reached `percent` of the limit, exactly.
+    pub fn reached(&self, percent: u32, totals: &Totals) -> bool {
+        let assumed = self.assumed(totals).unwrap_or(UsdSum::ZERO);
+        let cost = totals.cost.checked_add(assumed).unwrap_or(UsdSum::MAX);
+        self.blocked(totals) || self.limit.reached_by(percent, cost, totals.tokens())
     }
 }
 
@@ -219,6 +254,9 @@ pub struct BudgetForm {
     /// Percentages of the limit; [`DEFAULT_THRESHOLDS`] if they are left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thresholds: Option<Vec<u32>>,
+    /// What usage of unknown cost means; it is ignored if this is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpriced: Option<UnpricedPolicy>,
 }
 
 impl BudgetForm {
@@ -248,6 +286,7 @@ impl BudgetForm {
             period,
             timezone,
             thresholds: self.thresholds.clone().unwrap_or_else(|| DEFAULT_THRESHOLDS.to_vec()),
+            unpriced: self.unpriced.unwrap_or_default(),
         };
         spec.checked()
     }

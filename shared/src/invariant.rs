@@ -1,6 +1,8 @@
 //! Named laws, and predicates that property tests, the exactly-once suite and `debug_assert!` share.
 
-use crate::alert::{Alert, AlertKind, AlertState};
+use std::collections::BTreeMap;
+
+use crate::alert::{Alert, AlertKind, AlertState, ThresholdState, UnpricedOf};
 use crate::ledger::Commit;
 use crate::usage::Usage;
 
@@ -73,7 +75,7 @@ pub fn commit_fits(commit: &Commit, most: usize) -> bool {
     commit.items() <= most && keys.windows(2).all(|pair| pair[0] != pair[1])
 }
 
-/// [`ONE_ALERT_PER_EPISODE`], over the alerts of one budget version and period.
+/// [`ONE_ALERT_PER_EPISODE`], over the alerts of one budget version and period, or the notices of one month.
 pub fn one_alert_per_episode(state: &AlertState, alerts: &[Alert]) -> bool {
     let episodes = |percent: u32, kind: AlertKind| {
         let mut found: Vec<u32> = alerts
@@ -84,11 +86,36 @@ pub fn one_alert_per_episode(state: &AlertState, alerts: &[Alert]) -> bool {
         found.sort_unstable();
         found
     };
-    let known = alerts.iter().all(|a| state.thresholds.contains_key(&a.threshold_percent));
+    let of_budget = |alert: &&Alert| alert.kind.is_of_budget();
+    let known = alerts.iter().filter(of_budget).all(|a| state.thresholds.contains_key(&a.threshold_percent));
     known
+        && one_notice_per_episode(state, alerts)
         && state.thresholds.iter().all(|(percent, threshold)| {
             let ended = threshold.episode - u32::from(threshold.standing);
             episodes(*percent, AlertKind::Threshold) == (1..=threshold.episode).collect::<Vec<_>>()
                 && episodes(*percent, AlertKind::Recovered) == (1..=ended).collect::<Vec<_>>()
+        })
+}
+
+fn one_notice_per_episode(state: &AlertState, alerts: &[Alert]) -> bool {
+    let mut found: BTreeMap<(&UnpricedOf, AlertKind), Vec<u32>> = BTreeMap::new();
+    for alert in alerts.iter().filter(|alert| !alert.kind.is_of_budget()) {
+        let Some(of) = alert.unpriced.as_ref().and_then(|unpriced| unpriced.of.as_ref()) else {
+            return false;
+        };
+        found.entry((of, alert.kind)).or_default().push(alert.episode);
+    }
+    let standing = |of: &UnpricedOf| match of {
+        UnpricedOf::Model(model) => state.unpriced.models.get(model.as_str()).copied(),
+        UnpricedOf::NotStated => state.unpriced.models.get("").copied(),
+        UnpricedOf::Others => Some(state.unpriced.others),
+    };
+    let decided = state.unpriced.models.values().chain([&state.unpriced.others]);
+    let told: u32 = decided.map(|of| 2 * of.episode - u32::from(of.standing)).sum();
+    usize::try_from(told).is_ok_and(|told| told == found.values().map(Vec::len).sum::<usize>())
+        && found.iter_mut().all(|((of, kind), episodes)| {
+            episodes.sort_unstable();
+            let ends = |of: ThresholdState| of.episode - u32::from(of.standing && *kind == AlertKind::Priced);
+            standing(of).is_some_and(|of| *episodes == (1..=ends(of)).collect::<Vec<_>>())
         })
 }

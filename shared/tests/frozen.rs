@@ -14,7 +14,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shared::Timestamp;
-use shared::alert::{Alert, AlertKind, AlertState, Contributor, Transition};
+use shared::alert::{Alert, AlertKind, AlertState, Contributor, MonthTotals, Notice, Transition, UnpricedOf};
 use shared::budget::{Budget, BudgetForm};
 use shared::event::{Amend, Body, Outcome, TaskOutcome, TaskResult, UsageEvent, Void, part_hash};
 use shared::hash::ContentHash;
@@ -270,6 +270,28 @@ fn a_newer_stream_record_says_so_instead_of_being_misread() {
     assert!(matches!(StreamRecord::decode(b"{}"), Err(WireError::Malformed(_))));
 }
 
+fn what_it_holds_of_unpriced_usage() {
+    for (file, policy) in [("block", "block"), ("assume", "assume=0.000002")] {
+        let mut budget = budget();
+        budget.spec.unpriced = policy.parse().unwrap();
+        frozen(&format!("budget-{file}.json"), &budget);
+        let (_, steps) = AlertState::default().advance(&budget, &spent(), at("2026-11-24T12:00:00Z"));
+        let period = Range { from: 1_795_976_100, to: 1_796_062_500 };
+        frozen(&format!("alert-{file}.json"), &Alert::new(&budget, period, steps[0], &spent(), Vec::new()));
+    }
+    let models = ["", "nova-9"].map(|name| (name.to_owned(), spent()));
+    let month = MonthTotals { all: spent(), models: models.into() };
+    let (state, notices) = AlertState::default().advance_unpriced(&month, at("2026-11-24T12:00:00Z"));
+    frozen("alert-state-unpriced.json", &state);
+    for (file, notice) in ["not-stated", "model"].into_iter().zip(&notices) {
+        let alert = Alert::of_unpriced(notice, 1_793_491_200, &spent(), Vec::new()).unwrap();
+        frozen(&format!("alert-unpriced-{file}.json"), &alert);
+    }
+    let others = Notice { of: UnpricedOf::Others, kind: AlertKind::Priced, ..notices[0].clone() };
+    let alert = Alert::of_unpriced(&others, 1_793_491_200, &spent(), Vec::new()).unwrap();
+    frozen("alert-priced-others.json", &alert);
+}
+
 #[test]
 fn what_the_ledger_holds() {
     frozen("record-usage.json", &usage_record());
@@ -285,6 +307,7 @@ fn what_the_ledger_holds() {
     let (state, _) = AlertState::default().advance(&budget(), &spent(), at("2026-11-24T12:00:00Z"));
     frozen("alert-state.json", &state);
     frozen("alert.json", &alert());
+    what_it_holds_of_unpriced_usage();
     let (agent, key) = ("a".to_owned().try_into().unwrap(), "S#k-1#0".to_owned());
     let (standing, refused, content) = (hash(), ContentHash::from("ff"), "{}".to_owned());
     let seen = at("2026-11-24T09:30:00Z");

@@ -1,8 +1,8 @@
 //! `agentledger budget set`, `list` and `rm`.
 
 use http::Method;
-use query::BudgetReport;
-use shared::budget::{Budget, BudgetForm, Limit};
+use query::{BudgetLine, BudgetReport};
+use shared::budget::{Budget, BudgetError, BudgetForm, Limit};
 
 use super::read;
 use crate::cli::{BudgetArgs, BudgetCommand, BudgetSetArgs};
@@ -26,12 +26,14 @@ pub(crate) fn budget(args: &BudgetArgs) -> anyhow::Result<()> {
 }
 
 fn set(args: &BudgetSetArgs) -> anyhow::Result<()> {
+    let unpriced = args.unpriced.as_deref().map(str::parse).transpose();
     let form = BudgetForm {
         scope: args.scope.clone(),
         limit_usd: args.limit_usd.clone(),
         limit_tokens: args.limit_tokens,
         period: args.period.clone(),
         timezone: args.tz.clone(),
+        unpriced: unpriced.map_err(|e: BudgetError| Misuse(e.to_string()))?,
         thresholds: (!args.thresholds.is_empty()).then(|| args.thresholds.clone()),
     };
     // Checked here too, so that a mistake is told apart from a server that refuses.
@@ -47,7 +49,8 @@ fn path(name: &str) -> String {
 }
 
 fn grid(report: &BudgetReport) -> Grid {
-    let rows = report.budgets.iter().map(|budget| {
+    let rows = report.budgets.iter().map(|BudgetLine { budget, current }| {
+        let blocked = current.as_ref().is_some_and(|current| current.blocked);
         let spec = &budget.spec;
         let (usd, tokens) = match spec.limit {
             Limit::Usd(usd) => (usd.to_string(), String::new()),
@@ -62,6 +65,8 @@ fn grid(report: &BudgetReport) -> Grid {
             spec.period.to_string(),
             spec.timezone.name().to_owned(),
             thresholds.join(" "),
+            spec.unpriced.to_string(),
+            if blocked { "yes" } else { "" }.to_owned(),
             budget.version.to_string(),
         ]
     });
@@ -74,6 +79,8 @@ fn grid(report: &BudgetReport) -> Grid {
             text("period"),
             text("timezone"),
             text("thresholds"),
+            text("unpriced"),
+            text("blocked"),
             number("version"),
         ],
         rows: rows.collect(),

@@ -4,7 +4,7 @@ use query::{
     AlertReport, AwaitedReport, ConflictReport, EventReport, EventState, QuarantineReport, SentCorrection,
     Unmet,
 };
-use shared::alert::{AlertKind, Delivery};
+use shared::alert::Delivery;
 
 use super::{cell, read, read_pages};
 use crate::cli::{AlertsArgs, EventsArgs, ListArgs};
@@ -66,10 +66,7 @@ pub(crate) fn alerts(args: &AlertsArgs) -> anyhow::Result<()> {
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
     let whole: AlertReport = read_pages(&source, "/v1/alerts", &params, limit)?;
     let rows = whole.alerts.iter().map(|alert| {
-        let kind = match alert.kind {
-            AlertKind::Threshold => "threshold",
-            AlertKind::Recovered => "recovered",
-        };
+        let blocked = alert.unpriced.as_ref().is_some_and(|unpriced| unpriced.blocked);
         let state = match alert.state {
             Delivery::Pending => "pending",
             Delivery::Delivered => "delivered",
@@ -77,13 +74,17 @@ pub(crate) fn alerts(args: &AlertsArgs) -> anyhow::Result<()> {
         vec![
             alert.at.to_string(),
             alert.budget.to_string(),
-            kind.to_owned(),
-            alert.threshold_percent.to_string(),
+            alert.kind.name().to_owned(),
+            // A notice of usage without a price is of no threshold.
+            if alert.kind.is_of_budget() { alert.threshold_percent.to_string() } else { String::new() },
             alert.period_start.to_string(),
             cell(alert.spend_usd.as_ref()),
+            cell(alert.unpriced.as_ref().and_then(|unpriced| unpriced.assumed_usd.as_ref())),
             cell(alert.limit_usd.as_ref()),
             alert.spend_tokens.to_string(),
             cell(alert.limit_tokens.as_ref()),
+            alert.unpriced_tokens.to_string(),
+            if blocked { "yes" } else { "" }.to_owned(),
             state.to_owned(),
             alert.id.clone(),
         ]
@@ -96,9 +97,12 @@ pub(crate) fn alerts(args: &AlertsArgs) -> anyhow::Result<()> {
             number("percent"),
             text("period_start"),
             number("spend_usd"),
+            number("assumed_usd"),
             number("limit_usd"),
             number("spend_tokens"),
             number("limit_tokens"),
+            number("unpriced_tokens"),
+            text("blocked"),
             text("state"),
             text("id"),
         ],

@@ -19,6 +19,7 @@ pub(super) fn budgets(zone: &Zone) -> Result<Vec<BudgetSpec>, BudgetError> {
             period: "day".to_owned(),
             timezone: Some(zone.name().to_owned()),
             thresholds: None,
+            unpriced: None,
         };
         form.spec(name)
     };

@@ -150,10 +150,13 @@ impl<C> Sources<C> {
 type Measure<V> = (&'static str, &'static str, fn(&Totals) -> V);
 
 fn spend(to: &mut Writer<'_>, flows: &Flows) -> Written {
-    let counts: [Measure<u64>; 2] = [
+    let counts: [Measure<u64>; 3] = [
         ("agentledger_events", "Model calls", |sums| whole(sums.events.into())),
         ("agentledger_unpriced_events", "Model calls of unknown cost", |sums| {
             whole(sums.unpriced_events.into())
+        }),
+        ("agentledger_unpriced_tokens", "Tokens of calls of unknown cost", |sums| {
+            whole(sums.unpriced_tokens)
         }),
     ];
     for (name, what, of) in counts {
@@ -184,6 +187,15 @@ fn spend(to: &mut Writer<'_>, flows: &Flows) -> Written {
         let name = format!("agentledger_agent_cost_usd{suffix}");
         let help = format!("Known cost in US dollars by agent, the first 100 and the others as one{taken}");
         to.counters(&name, &help, "agent_id", by_agent(of).map(|(of, sums)| (of, dollars(sums.cost))))?;
+        let name = format!("agentledger_agent_unpriced_events{suffix}");
+        let help =
+            format!("Model calls of unknown cost by agent, the first 100 and the others as one{taken}");
+        let counts = by_agent(of).map(|(of, sums)| (of, whole(sums.unpriced_events.into())));
+        to.counters(&name, &help, "agent_id", counts)?;
+        let name = format!("agentledger_agent_unpriced_tokens{suffix}");
+        let help = format!("Tokens of those by agent, the first 100 and the others as one{taken}");
+        let counts = by_agent(of).map(|(of, sums)| (of, whole(sums.unpriced_tokens)));
+        to.counters(&name, &help, "agent_id", counts)?;
     }
     Ok(())
 }
@@ -235,9 +247,8 @@ fn stages(to: &mut Writer<'_>, gauges: &Gauges, now: Timestamp) -> Written {
 
 fn alerts(to: &mut Writer<'_>, gauges: &Gauges, now: Timestamp) -> Written {
     let counted = &gauges.counted;
-    let kinds = [("threshold", AlertKind::Threshold), ("recovered", AlertKind::Recovered)];
     let decided =
-        kinds.map(|(name, kind)| (name.to_owned(), counted.alerts.get(&kind).copied().unwrap_or(0)));
+        AlertKind::ALL.map(|kind| (kind.name().to_owned(), counted.alerts.get(&kind).copied().unwrap_or(0)));
     to.counters("agentledger_alerts_decided", "Alerts decided, by kind", "kind", decided)?;
     if let Some(pending) = gauges.pending {
         let help = "Alerts that are not known to have arrived";

@@ -171,7 +171,14 @@ async fn publish(counters: &Counters, agents: Vec<AgentDelta>) {
 async fn the_exposition_holds_what_was_counted() {
     let counters = Counters::default();
     publish(&counters, vec![delta("a", 7, "0.1"), delta("quote\"back\\slash", 5, "0.2")]).await;
+    // A call without a price, which gets one.
+    let unpriced = Totals { unpriced_events: 1, unpriced_tokens: 11, ..Totals::default() };
+    let agent = AgentId::parse("u").unwrap();
+    for totals in [unpriced.clone(), unpriced.negated()] {
+        publish(&counters, vec![AgentDelta { agent: agent.clone(), totals }]).await;
+    }
     counters.decided(AlertKind::Threshold);
+    counters.decided(AlertKind::Unpriced);
     for outcome in [Outcome::Status(204), Outcome::Status(999), Outcome::Error(Failure::Timeout)] {
         counters.attempted(&DeliveryAttempt {
             alert_id: "a".to_owned(),
@@ -188,14 +195,21 @@ async fn the_exposition_holds_what_was_counted() {
         ("agentledger_tokens_total", &[("bucket", "input")], "12"),
         ("agentledger_units_total", &[("unit", "web_searches")], "2"),
         ("agentledger_agent_tokens_total", &[("agent_id", "quote\"back\\slash")], "5"),
-        ("agentledger_duplicates_total", &[], "1"),
-        ("agentledger_conflicts_total", &[], "2"),
-        ("agentledger_quarantined_total", &[], "3"),
+        ("agentledger_duplicates_total", &[], "3"),
+        ("agentledger_conflicts_total", &[], "6"),
+        ("agentledger_quarantined_total", &[], "9"),
         ("agentledger_submissions_rejected_total", &[], "5"),
         ("agentledger_submissions_turned_away_total", &[], "1"),
         ("agentledger_stream_lag_records", &[("shard", "shardId-0")], "2"),
         ("agentledger_alerts_decided_total", &[("kind", "threshold")], "1"),
         ("agentledger_alerts_decided_total", &[("kind", "recovered")], "0"),
+        ("agentledger_alerts_decided_total", &[("kind", "unpriced")], "1"),
+        ("agentledger_unpriced_events_total", &[], "1"),
+        ("agentledger_unpriced_tokens_total", &[], "11"),
+        ("agentledger_unpriced_tokens_reversed_total", &[], "11"),
+        ("agentledger_agent_unpriced_events_total", &[("agent_id", "u")], "1"),
+        ("agentledger_agent_unpriced_tokens_total", &[("agent_id", "u")], "11"),
+        ("agentledger_agent_unpriced_tokens_reversed_total", &[("agent_id", "u")], "11"),
         ("agentledger_webhook_deliveries_total", &[("outcome", "2xx")], "1"),
         ("agentledger_webhook_deliveries_total", &[("outcome", "timeout")], "1"),
         ("agentledger_http_requests_total", &[("route", "/v1/spend"), ("status", "4xx")], "1"),

@@ -10,10 +10,11 @@ use axum::response::Response;
 use local::histogram::{Histogram, Measured};
 
 /// The routes that have series of their own; all else is `other`. A path with a name in it is one route.
-const ROUTES: [&str; 22] = [
+const ROUTES: [&str; 23] = [
     "/v1/usage",
     "/v1/spend",
     "/v1/events",
+    "/v1/unpriced",
     "/v1/alerts",
     "/v1/deliveries",
     "/v1/conflicts",

@@ -230,7 +230,11 @@ fn short(alert: &Alert) -> String {
     let what = match alert.kind {
         AlertKind::Threshold => format!("{}% reached", alert.threshold_percent),
         AlertKind::Recovered => format!("back below {}%", alert.threshold_percent),
+        AlertKind::Unpriced => format!("no price for {} tokens", grouped(alert.unpriced_tokens)),
+        AlertKind::Priced => "nothing is left without a price".to_owned(),
     };
+    let blocked = alert.unpriced.as_ref().is_some_and(|unpriced| unpriced.blocked);
+    let what = if blocked { format!("{what} (blocked by usage without a price)") } else { what };
     let tokens = grouped(alert.spend_tokens);
     let spent = match (alert.limit_usd, alert.spend_usd, alert.limit_tokens) {
         (Some(limit), Some(spend), _) => {

@@ -5,6 +5,7 @@
 mod intake;
 mod reprice;
 mod support;
+mod unpriced;
 
 use serde_json::{Value, json};
 

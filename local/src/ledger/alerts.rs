@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
-use shared::alert::{Alert, AlertKind, AlertState, Delivery, StateKey};
+use shared::alert::{Alert, AlertState, Delivery, StateKey};
 use shared::id::BudgetName;
 use shared::ledger::{AlertQuery, AlertStore, LedgerError};
 
@@ -107,7 +107,7 @@ impl AlertStore for SqliteLedger {
             with("period_start = ?", Value::Integer(start));
         }
         if let Some(kind) = query.kind {
-            with("kind = ?", Value::Text(kind_name(kind).to_owned()));
+            with("kind = ?", Value::Text(kind.name().to_owned()));
         }
         match query.state {
             // Written out, so that the planner sees the partial index.
@@ -192,19 +192,12 @@ fn insert(db: &Connection, alert: &Alert) -> Result<bool, LedgerError> {
                 alert.at.as_microsecond(),
                 alert.budget.as_str(),
                 alert.period_start.as_second(),
-                kind_name(alert.kind),
+                alert.kind.name(),
                 data
             ],
         )
         .map_err(refusal)?;
     Ok(inserted == 1)
-}
-
-fn kind_name(kind: AlertKind) -> &'static str {
-    match kind {
-        AlertKind::Threshold => "threshold",
-        AlertKind::Recovered => "recovered",
-    }
 }
 
 fn as_i64(n: u64) -> i64 {

@@ -6,3 +6,4 @@ mod budgets;
 mod host;
 mod reprice;
 mod support;
+mod unpriced;

@@ -45,16 +45,22 @@ pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) mailbox: Mailbox,
     runtime: Runtime,
+    book: Arc<PriceBook>,
     pipeline: Option<Pipeline<Arc<ManualClock>>>,
 }
 
 impl World {
     /// Starts at [`conformance::history::START`], with a price of $1 for a million tokens.
     pub(crate) fn new() -> Self {
+        Self::with_book(PriceBook::embedded().unwrap().with_fallback("0.000001".parse().unwrap()))
+    }
+
+    /// The same with other prices.
+    pub(crate) fn with_book(book: PriceBook) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let dir = tempfile::tempdir().unwrap();
         let (clock, mailbox) = (Arc::default(), Mailbox::default());
-        let mut world = Self { dir, clock, mailbox, runtime, pipeline: None };
+        let mut world = Self { dir, clock, mailbox, runtime, book: Arc::new(book), pipeline: None };
         world.restart();
         world
     }
@@ -69,9 +75,10 @@ impl World {
 
     pub(crate) fn restart(&mut self) {
         self.stop();
-        let book = PriceBook::embedded().unwrap().with_fallback("0.000001".parse().unwrap());
-        let config =
-            PipelineConfig { upkeep: Duration::from_millis(200), ..PipelineConfig::new(Arc::new(book)) };
+        let config = PipelineConfig {
+            upkeep: Duration::from_millis(200),
+            ..PipelineConfig::new(Arc::clone(&self.book))
+        };
         let dir = DataDir::create(self.dir.path()).unwrap();
         let (mailbox, clock) = (self.mailbox.clone(), Arc::clone(&self.clock));
         self.pipeline = Some(Pipeline::start(dir, &config, mailbox, clock).unwrap());

@@ -77,6 +77,7 @@ pub(super) fn budget() -> Value {
                 "thresholds": {"type": ["array", "null"], "minItems": 1, "maxItems": MAX_THRESHOLDS,
                     "items": {"type": "integer", "minimum": 1, "maximum": MAX_PERCENT},
                     "description": "Percentages of the limit; 50, 80 and 100 if left out."},
+                "unpriced": unpriced(name == "limit_usd"),
             },
         })
     };
@@ -87,6 +88,17 @@ pub(super) fn budget() -> Value {
         limit("limit_usd", usd, "A limit in US dollars, as a decimal string above 0."),
         limit("limit_tokens", json!({"type": "integer", "minimum": 1, "maximum": u64::MAX}), "A limit in tokens."),
     ]})
+}
+
+/// What usage without a price means. A limit in tokens has no use for a price.
+fn unpriced(in_dollars: bool) -> Value {
+    let mut policies = vec![json!({"enum": ["ignore", "block", null]})];
+    if in_dollars {
+        let price = json!({"type": "string", "pattern": r"^[0-9]{1,5}(\.[0-9]{1,15})?$"});
+        policies.push(json!({"type": "object", "additionalProperties": false,
+            "required": ["assume_usd_per_token"], "properties": {"assume_usd_per_token": price}}));
+    }
+    json!({"anyOf": policies, "description": "What calls of unknown cost mean; they are ignored if left out."})
 }
 
 /// What is null is not stated.

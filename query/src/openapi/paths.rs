@@ -15,7 +15,7 @@ use shared::sequence::MAX_SEQUENCE;
 use super::{Schemas, bodies, prices};
 use crate::{
     AlertReport, AwaitedReport, BudgetReport, By, CompletenessReport, ConflictReport, DeliveryReport,
-    EventReport, QuarantineReport, SpendReport,
+    EventReport, QuarantineReport, SpendReport, UnpricedReport,
 };
 
 /// One method of one path.
@@ -86,7 +86,8 @@ pub(super) const CREDENTIALS: [Code; 4] =
     [Code::Unauthorized, Code::InvalidToken, Code::TokenExpired, Code::TokenRevoked];
 
 pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
-    let mut operations = vec![usage(schemas), spend(schemas), events(schemas), alerts(schemas)];
+    let mut operations = vec![usage(schemas), spend(schemas), events(schemas), unpriced(schemas)];
+    operations.push(alerts(schemas));
     operations.extend([
         list::<ConflictReport>("/v1/conflicts", "conflicts", "What came again with other content", schemas),
         list::<QuarantineReport>("/v1/quarantine", "quarantine", "What could not be counted", schemas),
@@ -202,8 +203,16 @@ fn events(schemas: &mut Schemas) -> Operation {
     described
 }
 
+fn unpriced(schemas: &mut Schemas) -> Operation {
+    let mut described =
+        list::<UnpricedReport>("/v1/unpriced", "unpriced", "What has no price, and why", schemas);
+    described.params = filters(schemas);
+    described.codes.extend([Code::TooManyRows, Code::Overflow, Code::TeamNotAllowed]);
+    described
+}
+
 fn alerts(schemas: &mut Schemas) -> Operation {
-    let mut described = list::<AlertReport>("/v1/alerts", "alerts", "Budget alerts, newest first", schemas);
+    let mut described = list::<AlertReport>("/v1/alerts", "alerts", "Alerts, newest first", schemas);
     let state = json!({"type": "string", "enum": ["pending", "delivered"]});
     described.params.extend([
         Param::query("budget", "Of this budget.", schemas.of::<BudgetName>()),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use shared::id::{ModelId, TaskId, TeamId};
+use shared::id::{AgentId, ModelId, TaskId, TeamId};
 use shared::rollup::ScopeKind;
 
 use super::{By, SpendRequest};
@@ -32,12 +32,25 @@ pub(super) enum Plan {
 
 /// Rollups to read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct RollupPlan {
-    pub(super) kind: ScopeKind,
+pub(crate) struct RollupPlan {
+    pub(crate) kind: ScopeKind,
     /// One query for each; none stands for any name.
-    pub(super) names: Vec<(Option<String>, Option<String>)>,
+    pub(crate) names: Vec<(Option<String>, Option<String>)>,
     /// Whether the row's name is the second of the pair.
-    pub(super) by_second: bool,
+    pub(crate) by_second: bool,
+}
+
+impl RollupPlan {
+    /// A model by agent; an empty name for calls that name no model. All agents, or these.
+    pub(crate) fn agents_of_model(model: &str, agents: &[AgentId]) -> Self {
+        let agents: BTreeSet<_> = agents.iter().collect();
+        let mut names: Vec<_> = agents.iter().map(|agent| Some(agent.as_str().to_owned())).collect();
+        if names.is_empty() {
+            names.push(None);
+        }
+        let names = names.into_iter().map(|agent| (agent, Some(model.to_owned()))).collect();
+        Self { kind: ScopeKind::AgentModel, names, by_second: false }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

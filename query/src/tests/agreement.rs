@@ -44,7 +44,7 @@ fn calls() -> impl Strategy<Value = UsageEvent> {
 }
 
 /// A record's calls, and what happened to one of them.
-fn records() -> impl Strategy<Value = Vec<Record>> {
+pub(super) fn records() -> impl Strategy<Value = Vec<Record>> {
     let calls = prop::collection::vec(calls(), 1..4);
     prop::collection::vec((1..4_u8, calls, 0..5_u8), 0..25).prop_map(|records| {
         let one = |(n, (who, calls, fate)): (usize, (u8, Vec<UsageEvent>, u8))| {
@@ -101,7 +101,7 @@ fn records() -> impl Strategy<Value = Vec<Record>> {
     })
 }
 
-fn requests() -> impl Strategy<Value = SpendRequest> {
+pub(super) fn requests() -> impl Strategy<Value = SpendRequest> {
     let from =
         prop_oneof![(-1..80_i64).prop_map(|n| FIRST + n * 4321), (-8..24_i64).prop_map(|n| CROWD + n * 600)];
     let len = prop_oneof![1..20_i64, 1..1500_i64].prop_map(|n| n * 911);

@@ -4,8 +4,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::{Alert, AlertKind};
-use crate::budget::BudgetScope;
+use super::{Alert, AlertKind, MAX_MODELS, UnpricedOf};
+use crate::budget::{BudgetScope, UnpricedPolicy};
 use crate::money::UsdSum;
 
 /// [`Alert`] in words.
@@ -14,46 +14,29 @@ pub struct AlertText<'a>(pub(super) &'a Alert);
 impl fmt::Display for AlertText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let alert = self.0;
-        let who = match &alert.scope {
-            BudgetScope::Org => "the whole organisation".to_owned(),
-            BudgetScope::Team(name) => format!("team {name}"),
-            BudgetScope::Agent(name) => format!("agent {name}"),
-            BudgetScope::Task(name) => format!("task {name}"),
-            BudgetScope::Model(name) => format!("model {name}"),
-        };
-        let spent = match (alert.limit_usd, alert.limit_tokens, alert.spend_usd) {
-            (Some(limit), _, Some(spend)) => format!("{} of {}", Dollars(spend), Dollars(limit.into())),
-            (Some(limit), _, None) => format!("an unknown part of {}", Dollars(limit.into())),
-            (None, limit, _) => {
-                let limit = limit.map(|limit| format!(" of {}", Grouped(i128::from(limit))));
-                format!("{}{} tokens", Grouped(alert.spend_tokens), limit.unwrap_or_default())
-            }
-        };
         let rules = alert.timezone.rules();
         let local =
             |at: Timestamp| at.to_zoned_datetime(rules.clone()).strftime("%Y-%m-%d %H:%M").to_string();
         let (from, to) = (local(alert.period_start), local(alert.period_end));
-        let (percent, period) = (alert.threshold_percent, alert.period);
+        let when = format!("the {} from {from} to {to} ({} time)", alert.period, alert.timezone.name());
         match alert.kind {
-            AlertKind::Threshold => write!(f, "Budget {}: {percent}% reached. Spent by", alert.budget)?,
-            AlertKind::Recovered => {
-                write!(f, "Budget {}: back below {percent}% after a correction. Spent by", alert.budget)?;
-            }
+            AlertKind::Threshold | AlertKind::Recovered => of_budget(alert, &when, f)?,
+            AlertKind::Unpriced | AlertKind::Priced => of_unpriced(alert, &when, f)?,
         }
-        write!(f, " {who}: {spent}")?;
-        write!(f, " in the {period} from {from} to {to} ({} time).", alert.timezone.name())?;
         if alert.late {
             f.write_str(" This period is over: a late event or a correction was booked into it.")?;
         }
-        if alert.limit_usd.is_some() && alert.unpriced_tokens > 0 {
+        let assumed = alert.unpriced.as_ref().is_some_and(|unpriced| unpriced.assumed_usd.is_some());
+        if alert.limit_usd.is_some() && alert.unpriced_tokens > 0 && !assumed {
             let unpriced = Grouped(alert.unpriced_tokens);
             write!(f, " Not included: {unpriced} tokens whose price is unknown.")?;
         }
+        let in_dollars = alert.limit_tokens.is_none() && alert.kind != AlertKind::Unpriced;
         for (n, part) in alert.top.iter().enumerate() {
             let name = if part.name.is_empty() { "(not stated)" } else { &part.name };
             f.write_str(if n == 0 { " Most of it: " } else { ", " })?;
             match part.spend_usd {
-                Some(usd) if alert.limit_tokens.is_none() => {
+                Some(usd) if in_dollars => {
                     write!(f, "{} {name} {}", part.dimension, Dollars(usd))?;
                 }
                 _ => write!(f, "{} {name} {} tokens", part.dimension, Grouped(part.tokens))?,
@@ -62,7 +45,79 @@ impl fmt::Display for AlertText<'_> {
         if !alert.top.is_empty() {
             f.write_str(".")?;
         }
+        if alert.kind == AlertKind::Unpriced {
+            f.write_str(" `agentledger unpriced` lists it, and says how it gets a price.")?;
+        }
         write!(f, " Alert id: {}", alert.id)
+    }
+}
+
+fn of_budget(alert: &Alert, when: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let who = match &alert.scope {
+        BudgetScope::Org => "the whole organisation".to_owned(),
+        BudgetScope::Team(name) => format!("team {name}"),
+        BudgetScope::Agent(name) => format!("agent {name}"),
+        BudgetScope::Task(name) => format!("task {name}"),
+        BudgetScope::Model(name) => format!("model {name}"),
+    };
+    let unpriced = alert.unpriced.as_ref();
+    let assumed = unpriced.and_then(|unpriced| {
+        let UnpricedPolicy::Assume(price) = unpriced.policy else { return None };
+        let tokens = Grouped(alert.unpriced_tokens);
+        let price = price.as_decimal();
+        Some(format!(
+            "{} assumed for {tokens} tokens whose price is unknown (${price} each)",
+            Dollars(unpriced.assumed_usd?)
+        ))
+    });
+    let spent = match (alert.limit_usd, alert.limit_tokens, alert.spend_usd) {
+        (Some(limit), _, spend) => {
+            let limit = Dollars(limit.into());
+            match (spend, assumed) {
+                (Some(spend), None) => format!("{} of {limit}", Dollars(spend)),
+                (Some(spend), Some(assumed)) => format!("{}, and {assumed}, of {limit}", Dollars(spend)),
+                (None, Some(assumed)) => format!("{assumed} of {limit}"),
+                (None, None) => format!("an unknown part of {limit}"),
+            }
+        }
+        (None, limit, _) => {
+            let limit = limit.map(|limit| format!(" of {}", Grouped(i128::from(limit))));
+            format!("{}{} tokens", Grouped(alert.spend_tokens), limit.unwrap_or_default())
+        }
+    };
+    let (budget, percent) = (&alert.budget, alert.threshold_percent);
+    match (alert.kind, unpriced.filter(|unpriced| unpriced.blocked)) {
+        (AlertKind::Recovered, _) => write!(f, "Budget {budget}: back below {percent}% after a correction.")?,
+        (_, None) => write!(f, "Budget {budget}: {percent}% reached.")?,
+        (_, Some(blocked)) => {
+            let calls = Calls(blocked.events);
+            write!(f, "Budget {budget}: {percent}% counts as reached, as {calls} without a price block it.")?;
+        }
+    }
+    write!(f, " Spent by {who}: {spent} in {when}.")
+}
+
+fn of_unpriced(alert: &Alert, when: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let unpriced = alert.unpriced.as_ref();
+    let what = match unpriced.and_then(|unpriced| unpriced.of.as_ref()) {
+        Some(UnpricedOf::Model(model)) => format!("model {model}"),
+        Some(UnpricedOf::NotStated) => "calls that name no model".to_owned(),
+        Some(UnpricedOf::Others) | None => format!("models beyond the first {MAX_MODELS} of the month"),
+    };
+    if alert.kind == AlertKind::Priced {
+        let cost = Dollars(alert.spend_usd.unwrap_or(UsdSum::ZERO));
+        return write!(f, "Nothing is left without a price of {what}. It cost {cost} in {when}.");
+    }
+    let (tokens, calls) = (Grouped(alert.unpriced_tokens), Calls(unpriced.map_or(0, |u| u.events)));
+    write!(f, "No price for {what}: so far, {tokens} tokens of {calls} are not in the cost of {when}.")
+}
+
+/// A number of calls.
+struct Calls(i64);
+
+impl fmt::Display for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} call{}", Grouped(self.0.into()), if self.0 == 1 { "" } else { "s" })
     }
 }
 
@@ -114,6 +169,7 @@ mod tests {
             period: "day".to_owned(),
             timezone: Some("Asia/Kathmandu".to_owned()),
             thresholds: Some(vec![50, 80, 100]),
+            unpriced: None,
         };
         let since = Timestamp::UNIX_EPOCH;
         Budget { spec: form.spec("daily").unwrap(), version: 1, since }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_SCALE, MoneyError, Usd};
+use super::{MAX_SCALE, MoneyError, UnitPrice, Usd};
 
 const ONE: i128 = 10_i128.pow(MAX_SCALE);
 
@@ -26,6 +26,11 @@ impl UsdSum {
     /// The exact sum; none if it would not fit.
     pub fn checked_add(self, other: UsdSum) -> Option<UsdSum> {
         self.0.checked_add(other.0).map(UsdSum)
+    }
+
+    /// The exact price of `count` units; none if it would not fit.
+    pub fn of_units(price: UnitPrice, count: i128) -> Option<UsdSum> {
+        price.0.units().checked_mul(count).map(UsdSum)
     }
 
     /// The same sum with the other sign.

@@ -135,6 +135,7 @@ pub(crate) fn alert(n: u32) -> Alert {
         period: "day".to_owned(),
         timezone: None,
         thresholds: Some(vec![80]),
+        unpriced: None,
     };
     let budget = Budget { spec: form.spec(&format!("b{n}")).unwrap(), version: 1, since: now() };
     let period = budget.spec.period.containing(now(), &budget.spec.timezone);
