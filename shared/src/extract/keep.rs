@@ -23,6 +23,19 @@ pub enum Keep {
     Members(&'static [(&'static str, Keep)]),
 }
 
+impl Keep {
+    /// Whether all that is asked for can be found: names of at most [`MAX_NAME`] bytes, at most [`MAX_MEMBERS`] of an
+    /// object, and none twice.
+    pub fn is_sound(&self) -> bool {
+        let Self::Members(members) = self else { return true };
+        members.len() <= MAX_MEMBERS
+            && members.iter().enumerate().all(|(index, (name, keep))| {
+                let twice = members[..index].iter().any(|(other, _)| other == name);
+                name.len() <= MAX_NAME && !twice && keep.is_sound()
+            })
+    }
+}
+
 /// The longest string that is kept, in bytes as it stands in the document: ids and names are shorter.
 pub const MAX_TEXT: usize = 1024;
 /// The most that is kept of one document: the bytes of its texts and names, and what they cost besides
@@ -33,6 +46,8 @@ pub const MAX_KEPT: usize = 64 * 1024;
 pub const MAX_ELEMENTS: usize = 128;
 /// The longest name of a member that can be asked for, in bytes.
 pub const MAX_NAME: usize = 64;
+/// The most members of one object that can be asked for.
+pub const MAX_MEMBERS: usize = 128;
 /// The deepest nesting within what is kept. What is passed over may nest as it likes.
 pub const MAX_DEPTH: usize = 128;
 /// What each kept value counts for besides its text.
@@ -44,7 +59,18 @@ pub const CONTAINER_COST: usize = 96;
 pub(super) mod tests {
     use serde_json::Value;
 
-    use super::{Keep, MAX_ELEMENTS, MAX_TEXT};
+    use super::{Keep, MAX_ELEMENTS, MAX_MEMBERS, MAX_NAME, MAX_TEXT};
+
+    #[test]
+    fn what_could_never_be_found_is_not_asked_for() {
+        assert!(Keep::Members(&[("a", Keep::All), ("b", Keep::Members(&[("a", Keep::All)]))]).is_sound());
+        assert!(!Keep::Members(&[("a", Keep::All), ("b", Keep::All), ("a", Keep::Scalar)]).is_sound());
+        let name: &'static str = "n".repeat(MAX_NAME + 1).leak();
+        let long: &'static [_] = vec![(name, Keep::All)].leak();
+        assert!(!Keep::Members(vec![("a", Keep::Members(long))].leak()).is_sound());
+        let many = (0..=MAX_MEMBERS).map(|n| (&*n.to_string().leak(), Keep::All)).collect::<Vec<_>>();
+        assert!(!Keep::Members(many.leak()).is_sound());
+    }
 
     /// What `keep` keeps of a value, told plainly; none where that is nothing. Without the bound on all of it.
     pub(in crate::extract) fn filter(keep: &Keep, value: &Value) -> Option<Value> {

@@ -115,6 +115,7 @@ enum Level {
 
 impl Scanner {
     pub(super) fn new(keep: &'static Keep) -> Self {
+        debug_assert!(keep.is_sound(), "something that is asked for could not be found");
         Self {
             keep,
             names: Names::new(keep),

@@ -1,6 +1,6 @@
 //! Finding a member by its name among the many that are asked for at the top of a document.
 
-use crate::extract::keep::Keep;
+use crate::extract::keep::{Keep, MAX_MEMBERS};
 
 type Members = &'static [(&'static str, Keep)];
 
@@ -19,7 +19,7 @@ impl Names {
         let top: Members = if let Keep::Members(members) = keep { members } else { &[] };
         let mut buckets = Box::new([0; BUCKETS]);
         // More than there are bits for are looked through one by one.
-        let top = if top.len() > 128 { &[] } else { top };
+        let top = if top.len() > MAX_MEMBERS { &[] } else { top };
         for (index, (name, _)) in top.iter().enumerate() {
             buckets[bucket(name.as_bytes())] |= 1 << index;
         }

@@ -231,6 +231,9 @@ fn a_member_that_counts_stands_there_once() {
         r#"{"usage":{"n":1,"n":2}}"#,
         r#"{"all":{"x":1,"x":1}}"#,
         r#"{"b":{},"b":1}"#,
+        // Nothing is kept of the first.
+        r#"{"a":{},"a":1}"#,
+        r#"{"a":[1],"b":1,"a":1}"#,
     ] {
         assert_eq!(bad(text), Broken::Repeated, "{text}");
     }
