@@ -206,8 +206,13 @@ fn bounded(submission: Submission) -> Result<Submission, Problem> {
 const MAX_PATH: usize = 1024;
 
 fn path(text: &str) -> Result<String, &'static str> {
-    let is_path = text.starts_with('/') && text.len() <= MAX_PATH;
-    if is_path { Ok(text.to_owned()) } else { Err("is no path of at most 1024 bytes, such as /v1/messages") }
+    let is_path =
+        text.starts_with('/') && text.len() <= MAX_PATH && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_path {
+        Ok(text.to_owned())
+    } else {
+        Err("is no path of at most 1024 visible ASCII characters, such as /v1/messages")
+    }
 }
 
 /// Reads a list of events, each of which may add faults.

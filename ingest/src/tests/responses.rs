@@ -116,7 +116,7 @@ async fn the_headers_say_what_a_body_does_not() {
     // Elsewhere that is a contradiction.
     let (status, problem) = World::sound().post(&[AGENT, ("x-provider", "openai")], &body).await;
     assert_eq!((status, &problem["errors"][0]["field"]), (400, &json!("usage")), "{problem}");
-    for (name, value) in [("x-provider-path", "v1/messages"), ("x-model", "")] {
+    for (name, value) in [("x-provider-path", "v1/messages"), ("x-provider-path", "/a b"), ("x-model", "")] {
         let (status, problem) = World::sound().post(&[AGENT, (name, value)], &body).await;
         assert_eq!((status, &problem["errors"][0]["field"]), (400, &json!(name)), "{problem}");
     }
