@@ -194,16 +194,6 @@ impl RecordData {
         })
     }
 
-    /// The prices that a call of this record may have, in the order of asking.
-    pub fn candidates(&self, index: EventIndex) -> impl Iterator<Item = &AppliedPrice> {
-        let events = match &self.content {
-            Content::Usage(events) => events.as_slice(),
-            _ => &[],
-        };
-        let stored = events.iter().find(|stored| stored.i == index);
-        stored.into_iter().flat_map(|stored| &stored.prices).filter_map(|at| self.prices.get(*at))
-    }
-
     /// The task outcomes of this record, voided ones too.
     pub fn tasks(&self) -> impl Iterator<Item = (EventIndex, &TaskOutcome)> {
         let alone = match &self.content {

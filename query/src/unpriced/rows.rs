@@ -61,7 +61,7 @@ impl Rows {
         usage: &Usage,
     ) -> Result<(), QueryError> {
         let event = call.event;
-        let (reason, lacking) = reason(record.data.candidates(call.index), event, usage);
+        let (reason, lacking) = reason(record.data.candidates(call.index).into_iter(), event, usage);
         let key = Key { model: event.model.clone(), provider: event.provider.clone(), reason };
         let part = Part { events: 1, tokens: i128::from(usage.tokens()) };
         self.part(key, &record.agent, part, |row| {

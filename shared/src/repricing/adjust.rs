@@ -119,8 +119,9 @@ impl RecordData {
     fn charges_like(&self, places: &[usize], event: &UsageEvent, book: &PriceBook) -> bool {
         let same = |a: &AppliedPrice, b: &AppliedPrice| {
             // All but the version, so that a field that is added is compared, too.
-            let AppliedPrice { book: _, source, entry, tier, unit, long } = a;
-            (source, entry, tier, unit, long) == (&b.source, &b.entry, &b.tier, &b.unit, &b.long)
+            let AppliedPrice { book: _, source, entry, tier, unit, long, inherit } = a;
+            (source, entry, tier, unit, long, inherit)
+                == (&b.source, &b.entry, &b.tier, &b.unit, &b.long, &b.inherit)
         };
         let mut known = places.iter().filter_map(|at| self.prices.get(*at));
         let mut given = book.candidates(event);
