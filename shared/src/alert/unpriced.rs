@@ -68,6 +68,7 @@ pub struct UnpricedState {
     pub others: ThresholdState,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
 fn is_default(state: &ThresholdState) -> bool {
     *state == ThresholdState::default()
 }

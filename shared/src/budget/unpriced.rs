@@ -157,7 +157,7 @@ mod tests {
 
     fn form(unpriced: Option<UnpricedPolicy>) -> BudgetForm {
         let (scope, period, limit_usd) = ("org".to_owned(), "day".to_owned(), Some("10".to_owned()));
-        BudgetForm { scope, period, limit_usd, unpriced, ..BudgetForm::default() }
+        BudgetForm { scope, limit_usd, period, unpriced, ..BudgetForm::default() }
     }
 
     #[test]
