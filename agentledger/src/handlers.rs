@@ -55,7 +55,8 @@ impl<C: Clock + Clone> Handlers<C> {
         if Revocations::<SqliteLedger, C>::answers(path) {
             self.revocations.handle(request).await
         } else if Repricings::<Arc<SqliteLedger>, Arc<Counters>, C>::answers(path) {
-            self.repricings.handle(request).await
+            // The largest of them by far, and the rarest.
+            Box::pin(self.repricings.handle(request)).await
         } else if path.starts_with("/v1/admin/") {
             self.admin.handle(request).await
         } else {

@@ -97,7 +97,7 @@ pub async fn differences<L: RecordStore + RollupStore>(
     let mut total = Differences::default();
     if let Some(extent) = ledger.extent().await? {
         let range = Range {
-            from: request.from.map_or(extent.from, |from| from.as_second()),
+            from: request.from.map_or(extent.from, jiff::Timestamp::as_second),
             to: request.to.map_or(extent.to, |to| to.as_second().saturating_add(1)),
         };
         for listing in listings(ledger, &request.filter, range, extent).await? {

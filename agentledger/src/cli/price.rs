@@ -59,7 +59,7 @@ pub(crate) struct RepriceArgs {
     pub(crate) run: Option<String>,
     /// Continue a run where it stopped.
     #[arg(long, value_name = "RUN", requires = "apply",
-          conflicts_with_all = ["run", "from", "to", "agents", "models", "unpriced", "closed", "book"])]
+          conflicts_with_all = ["run", "from", "to", "agents", "models", "unpriced", "closed"])]
     pub(crate) resume: Option<String>,
     /// With --data: settings in TOML, of which [prices] is used.
     #[arg(long, value_name = "FILE", requires = "data")]

@@ -86,7 +86,7 @@ fn in_words(explained: &Explanation) -> String {
             explained.difference_usd.map_or_else(String::new, |d| format!("; ours less theirs: {d}"));
         lines.push(format!("the provider stated {stated}{difference}"));
     }
-    text + &visible_lines(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())
+    text + &visible_lines(&lines.join("\n"))
 }
 
 /// Names come from outside.

@@ -66,7 +66,7 @@ fn what_had_no_price_is_priced_later_over_a_server_and_by_a_file() {
         {"provider": "p", "model": "new", "prices": [{"per_million": {"input": "1"}}]}]});
     std::fs::write(&book, own.to_string()).unwrap();
     let own = [
-        &["reprice", "--apply", "--format", "json", "--data", data.to_str().unwrap()],
+        &["reprice", "--apply", "--format", "json", "--data", data.to_str().unwrap()][..],
         &["--book", book.to_str().unwrap()],
         &RANGE[..],
     ];
