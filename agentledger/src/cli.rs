@@ -1,11 +1,15 @@
 //! The command line, as `--help` explains it.
 
+mod prices;
 mod token;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use prices::{
+    ListFormat, PricesArgs, PricesCommand, PricesDiffArgs, PricesImportArgs, PricesShowArgs,
+};
 pub(crate) use token::{MintArgs, RoleArg, TokenArgs, TokenCommand, TokenListArgs};
 
 /// Which AI agent, on which task, spent what, on which model.
@@ -42,6 +46,8 @@ pub(crate) enum Command {
     Completeness(ListArgs),
     /// Set, list and remove budgets.
     Budget(BudgetArgs),
+    /// Show, compare and import price books.
+    Prices(PricesArgs),
     /// Make keys, mint tokens, list and revoke them.
     Token(TokenArgs),
 }

@@ -4,6 +4,7 @@ mod budget;
 mod completeness;
 mod deliveries;
 mod lists;
+mod prices;
 mod report;
 mod token;
 
@@ -11,6 +12,7 @@ pub(crate) use budget::budget;
 pub(crate) use completeness::completeness;
 pub(crate) use deliveries::deliveries;
 pub(crate) use lists::{alerts, conflicts, corrections, events, quarantine};
+pub(crate) use prices::{overrides, prices};
 pub(crate) use report::{report, spend_grid};
 pub(crate) use token::token;
 

@@ -63,7 +63,7 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
             speed: args.speed,
             exit: args.exit,
             url: format!("http://{bound}"),
-            book: Arc::clone(&config.book),
+            book: config.books.current(),
             day,
             clock: clock.clone(),
             voice,

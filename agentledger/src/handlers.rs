@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aggregator::prices::Prices;
 use alerter::admin::Admin;
 use auth::{Access, Revocations};
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
@@ -9,12 +10,14 @@ use edge::limits::Limit;
 use local::ledger::SqliteLedger;
 use query::Query;
 use shared::clock::Clock;
+use shared::price::Books;
 
 /// All but ingest.
 pub(crate) struct Handlers<C> {
     query: Query<SqliteLedger, C>,
     admin: Admin<SqliteLedger, C>,
     revocations: Revocations<SqliteLedger, C>,
+    prices: Prices<SqliteLedger, C>,
 }
 
 impl<C: Clock + Clone> Handlers<C> {
@@ -23,6 +26,7 @@ impl<C: Clock + Clone> Handlers<C> {
         Self {
             query: Query::new(Arc::clone(ledger), clock.clone(), access.clone()),
             admin: Admin::new(Arc::clone(ledger), clock.clone(), access.clone()),
+            prices: Prices::new(Arc::clone(ledger), clock.clone(), access.clone()),
             revocations: Revocations::new(Arc::clone(ledger), clock, access.clone()),
         }
     }
@@ -32,11 +36,18 @@ impl<C: Clock + Clone> Handlers<C> {
         Self { query: self.query.with_host_limits(limits), ..self }
     }
 
+    /// With the books that price events here, so that an import is in force at once.
+    pub(crate) fn with_books(self, books: Books) -> Self {
+        Self { prices: self.prices.with_books(books), ..self }
+    }
+
     /// Answers a request.
     pub(crate) async fn handle(&self, request: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
         let path = request.raw_path.as_deref().unwrap_or_default();
         if Revocations::<SqliteLedger, C>::answers(path) {
             self.revocations.handle(request).await
+        } else if Prices::<SqliteLedger, C>::answers(path) {
+            self.prices.handle(request).await
         } else if path.starts_with("/v1/admin/") {
             self.admin.handle(request).await
         } else {
@@ -94,6 +105,9 @@ mod tests {
             (Method::GET, "/v1/revocations", 200),
             (Method::PUT, "/v1/admin/budgets/b", 400),
             (Method::DELETE, "/v1/admin/budgets/b", 404),
+            (Method::GET, "/v1/prices", 200),
+            (Method::GET, "/v1/prices/x", 404),
+            (Method::POST, "/v1/admin/prices", 400),
             (Method::PUT, "/v1/admin/revocations/x", 200),
             (Method::DELETE, "/v1/admin/revocations/x", 405),
             (Method::GET, "/v1/nothing", 404),

@@ -67,6 +67,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Corrections(args) => commands::corrections(&args),
         Command::Completeness(args) => commands::completeness(&args),
         Command::Budget(args) => commands::budget(&args),
+        Command::Prices(args) => commands::prices(&args),
         Command::Token(args) => commands::token(&args),
     }
 }

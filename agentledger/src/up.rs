@@ -15,12 +15,13 @@ use shared::budget::BudgetSpec;
 use shared::clock::{Clock, SystemClock};
 use shared::delivery::DeliveryAttempt;
 use shared::ledger::BudgetStore;
-use shared::price::PriceBook;
+use shared::price::Books;
 use tokio::net::TcpListener;
 use webhook::Webhook;
 
 use crate::authority::Authority;
 use crate::cli::UpArgs;
+use crate::commands::overrides;
 use crate::config::Config;
 use crate::handlers::Handlers;
 use crate::metrics::Metrics;
@@ -93,16 +94,14 @@ pub(crate) async fn listen<C: Clock + 'static>(
 }
 
 pub(crate) fn pipeline_config(config: &Config, access: Access) -> anyhow::Result<PipelineConfig> {
-    let mut book = PriceBook::embedded()?;
-    if let Some(usd_per_token) = config.fallback {
-        book = book.with_fallback(usd_per_token);
-    }
+    let overrides = config.overrides.iter().map(|path| overrides(path)).collect::<anyhow::Result<_>>()?;
+    let books = Books::configured(config.fallback, overrides)?;
     let hours = |n: u32| Duration::from_secs(u64::from(n) * 3600);
     Ok(PipelineConfig {
         stream_retention: hours(config.stream_hours),
         max_event_age: hours(config.late_days * 24),
         access,
-        ..PipelineConfig::new(Arc::new(book))
+        ..PipelineConfig::new(books)
     })
 }
 
@@ -114,7 +113,9 @@ pub(crate) fn routes<C: Clock + Clone + 'static>(
     hosts: Arc<[String]>,
 ) -> Routes {
     let (ingest, refused) = (Arc::clone(pipeline.ingest()), Arc::clone(pipeline.ingest()));
-    let query = Handlers::new(pipeline.ledger(), clock, &access).with_host_limits(limits(config.in_flight));
+    let query = Handlers::new(pipeline.ledger(), clock, &access)
+        .with_host_limits(limits(config.in_flight))
+        .with_books(pipeline.books().clone());
     let query = Arc::new(query);
     let admin = Arc::clone(&query);
     let status = pipeline.status();

@@ -20,8 +20,10 @@ use shared::totals::Totals;
 use shared::usage::{Bucket, Usage};
 use shared::window::{Period, Range, WindowKind, Zone};
 
+mod books;
 mod revocations;
 
+pub use books::books;
 pub use revocations::revocations;
 
 type Checked = Result<(), Box<dyn std::error::Error>>;

@@ -68,6 +68,8 @@ codes! {
     InvalidBudget = "invalid_budget", BAD_REQUEST;
     /// A revocation is wrong.
     InvalidRevocation = "invalid_revocation", BAD_REQUEST;
+    /// A price book is wrong.
+    InvalidPrices = "invalid_prices", BAD_REQUEST;
     /// No token was sent, or not exactly one.
     Unauthorized = "unauthorized", UNAUTHORIZED;
     /// The token is none of this server.
@@ -90,6 +92,8 @@ codes! {
     NoSuchBudget = "no_such_budget", NOT_FOUND;
     /// The path does not take this method.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED;
+    /// The version is another price book's.
+    PriceBookExists = "price_book_exists", CONFLICT;
     /// The body is too large, as sent or when inflated.
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE;
     /// The submission holds too many events.

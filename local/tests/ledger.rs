@@ -23,7 +23,19 @@ macro_rules! suite {
     };
 }
 
-suite!(commits, overflow, listings, rollups, budgets, alerts, aside, sequences, deliveries, revocations);
+suite!(
+    commits,
+    overflow,
+    listings,
+    rollups,
+    budgets,
+    alerts,
+    aside,
+    sequences,
+    deliveries,
+    revocations,
+    books
+);
 
 /// The value of a future that never waits: the embedded ledger answers where it is awaited.
 fn now<T>(future: impl Future<Output = T>) -> T {

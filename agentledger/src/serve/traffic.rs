@@ -10,7 +10,7 @@ use axum::response::Response;
 use local::histogram::{Histogram, Measured};
 
 /// The routes that have series of their own; all else is `other`. A path with a name in it is one route.
-const ROUTES: [&str; 18] = [
+const ROUTES: [&str; 21] = [
     "/v1/usage",
     "/v1/spend",
     "/v1/events",
@@ -24,6 +24,9 @@ const ROUTES: [&str; 18] = [
     ERROR_PAGE,
     REVOCATION,
     "/v1/revocations",
+    "/v1/prices",
+    PRICE_BOOK,
+    "/v1/admin/prices",
     "/v1/completeness",
     "/v1/limits",
     "/openapi.json",
@@ -32,6 +35,7 @@ const ROUTES: [&str; 18] = [
 ];
 const BUDGET: &str = "/v1/admin/budgets/{name}";
 const REVOCATION: &str = "/v1/admin/revocations/{jti}";
+const PRICE_BOOK: &str = "/v1/prices/{version}";
 const ERROR_PAGE: &str = "/errors/{code}";
 const OTHER: &str = "other";
 
@@ -158,6 +162,9 @@ fn route(path: &str) -> &'static str {
     }
     if path.starts_with("/v1/admin/revocations/") {
         return REVOCATION;
+    }
+    if path.starts_with("/v1/prices/") {
+        return PRICE_BOOK;
     }
     if path.starts_with(edge::PAGES) {
         return ERROR_PAGE;

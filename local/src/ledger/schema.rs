@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 /// The schema written; a ledger of a newer one is refused.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// The tables of version 1.
 const TABLES: &str = "
@@ -79,8 +79,16 @@ CREATE TABLE revocation (
 ) WITHOUT ROWID;
 ";
 
+/// What version 3 adds: imported price books, in the order of their imports. data: the whole book as JSON.
+const BOOKS: &str = "
+CREATE TABLE price_book (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, version TEXT NOT NULL UNIQUE, derived INTEGER NOT NULL,
+    line TEXT NOT NULL, data TEXT NOT NULL
+);
+";
+
 /// From each version to the next, from version 1 on; a new ledger takes every step, too.
-const STEPS: [&[&str]; 1] = [&[DELIVERY, SENDERS, REVOCATIONS]];
+const STEPS: [&[&str]; 2] = [&[DELIVERY, SENDERS, REVOCATIONS], &[BOOKS]];
 
 /// Makes the tables, or brings them to this version; answers the schema found, or now there.
 pub(super) fn prepare(db: &Connection) -> rusqlite::Result<i64> {
