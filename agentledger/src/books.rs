@@ -1,41 +1,30 @@
-//! Which price books a repricing can name.
+//! The price books that a command or a server begins with.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use aggregator::admin::FindBook;
 use anyhow::Context;
-use shared::price::PriceBook;
+use shared::price::{BookFile, Books};
 
+use crate::commands::overrides;
 use crate::config::Config;
 use crate::source::Misuse;
 
-/// The book in use: what is compiled in, with the operator's price for tokens that it lacks.
-pub(crate) fn in_use(config: &Config) -> anyhow::Result<PriceBook> {
-    Ok(with_fallback(PriceBook::embedded()?, config))
+/// The book that is compiled in, with what the operator set over it and any later one.
+pub(crate) fn configured(config: &Config) -> anyhow::Result<Books> {
+    let overrides = config.overrides.iter().map(|path| overrides(path)).collect::<anyhow::Result<_>>()?;
+    Ok(Books::configured(config.fallback, overrides)?)
 }
 
-/// A book of a file.
-pub(crate) fn of_file(path: &Path, config: &Config) -> anyhow::Result<PriceBook> {
+/// Holds the book of a file, too; answers its version.
+pub(crate) fn hold_file(books: &Books, path: &Path) -> anyhow::Result<String> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("--book {shown} cannot be read"))?;
-    let book = PriceBook::from_json(&text).map_err(|e| Misuse(format!("--book {shown}: {e}")))?;
-    Ok(with_fallback(book, config))
-}
-
-fn with_fallback(book: PriceBook, config: &Config) -> PriceBook {
-    match config.fallback {
-        Some(usd_per_token) => book.with_fallback(usd_per_token),
-        None => book,
-    }
-}
-
-/// Finds `book`, by its version or by none.
-pub(crate) fn finder(book: Arc<PriceBook>) -> FindBook {
-    Arc::new(move |version| match version {
-        Some(wanted) if wanted != book.version() => {
-            Err(format!("there is no price book {wanted:?}; the one in use is {:?}", book.version()))
-        }
-        _ => Ok(Arc::clone(&book)),
-    })
+    let wrong = |error: &dyn std::fmt::Display| Misuse(format!("--book {shown}: {error}"));
+    let file = BookFile::read(&text).map_err(|e| wrong(&e))?;
+    let whole = books.compose(file).map_err(|e| wrong(&e))?;
+    let book = Arc::new(books.read(&whole).map_err(|e| wrong(&e))?);
+    let version = book.version().to_owned();
+    books.replace(book);
+    Ok(version)
 }

@@ -2,6 +2,7 @@
 
 mod extract;
 mod price;
+mod prices;
 mod token;
 
 use std::path::PathBuf;
@@ -10,6 +11,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use extract::ExtractArgs;
 pub(crate) use price::{DifferencesArgs, ExplainArgs, RepriceArgs};
+pub(crate) use prices::{
+    ListFormat, PricesArgs, PricesCommand, PricesDiffArgs, PricesImportArgs, PricesShowArgs,
+};
 pub(crate) use token::{MintArgs, RoleArg, TokenArgs, TokenCommand, TokenListArgs};
 
 /// Which AI agent, on which task, spent what, on which model.
@@ -58,6 +62,8 @@ pub(crate) enum Command {
     Budget(BudgetArgs),
     /// Read what a provider's response says was used, and what that costs, without a ledger.
     Extract(ExtractArgs),
+    /// Show, compare and import price books.
+    Prices(PricesArgs),
     /// Make keys, mint tokens, list and revoke them.
     Token(TokenArgs),
 }

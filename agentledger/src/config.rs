@@ -4,7 +4,7 @@
 mod auth;
 mod webhook;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use shared::budget::{BudgetForm, BudgetSpec, UnpricedPolicy};
 use shared::money::UnitPrice;
@@ -20,6 +20,8 @@ use crate::serve::IN_FLIGHT;
 pub(crate) struct Config {
     /// For tokens of models that the price book lacks.
     pub(crate) fallback: Option<UnitPrice>,
+    /// Files of prices of one's own, which stand over any price book.
+    pub(crate) overrides: Vec<PathBuf>,
     /// To be set when the server starts.
     pub(crate) budgets: Vec<BudgetSpec>,
     /// How long the stream can be replayed.
@@ -38,6 +40,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             fallback: None,
+            overrides: Vec::new(),
             budgets: Vec::new(),
             stream_hours: 24,
             late_days: 400,
@@ -67,7 +70,7 @@ pub(crate) enum ConfigError {
 
 /// What is known, by table.
 const TABLES: [(&str, &[&str]); 6] = [
-    ("prices", &["fallback_usd_per_token"]),
+    ("prices", &["fallback_usd_per_token", "overrides"]),
     (
         "budgets",
         &["name", "scope", "limit_usd", "limit_tokens", "period", "timezone", "thresholds", "unpriced"],
@@ -133,6 +136,16 @@ impl Config {
                     let path = format!("{name}.{key}");
                     self.fallback = Some(text.parse().map_err(|e| wrong(&path, &format!("is wrong: {e}")))?);
                 }
+                let paths = match table.get("overrides") {
+                    None => Some(Vec::new()),
+                    Some(Value::Array(values)) => {
+                        values.iter().map(|v| v.as_str().map(PathBuf::from)).collect()
+                    }
+                    Some(_) => None,
+                };
+                let bad =
+                    || wrong(&format!("{name}.overrides"), "is no list of files such as [\"prices.toml\"]");
+                self.overrides = paths.ok_or_else(bad)?;
             }
             "retention" => {
                 // A stream of 0 hours could not be replayed after a crash; a year is Kinesis' own limit.

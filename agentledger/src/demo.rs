@@ -63,7 +63,7 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
             speed: args.speed,
             exit: args.exit,
             url: format!("http://{bound}"),
-            book: Arc::clone(&config.book),
+            book: config.books.current(),
             day,
             clock: clock.clone(),
             voice,
@@ -86,10 +86,9 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
             }
             told.tell();
         };
-        let books = crate::books::finder(Arc::clone(&config.book));
         let served = serve(
             listener,
-            up::routes(&pipeline, books, clock, &Config::default(), Access::open(), Arc::new([])),
+            up::routes(&pipeline, clock, &Config::default(), Access::open(), Arc::new([])),
             shutdown,
         )
         .await;

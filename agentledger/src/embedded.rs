@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use aggregator::admin::FindBook;
 use anyhow::Context;
 use auth::Access;
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use local::dir::DataDir;
 use local::ledger::SqliteLedger;
-use shared::clock::SystemClock;
+use shared::clock::{Clock, SystemClock};
+use shared::price::Books;
 use tokio::runtime::Runtime;
 
 use crate::handlers::{Handlers, Parts};
@@ -22,14 +22,17 @@ pub(crate) struct Embedded {
 }
 
 impl Embedded {
-    /// Opens the ledger in `dir`, to be repriced with what `books` finds.
-    pub(crate) fn open(dir: &Path, books: FindBook) -> anyhow::Result<Self> {
+    /// Opens the ledger in `dir`, to be repriced with these books and those that it keeps.
+    pub(crate) fn open(dir: &Path, books: Option<Books>) -> anyhow::Result<Self> {
         let dir = DataDir::open(dir)?;
         let ledger = Arc::new(SqliteLedger::open(&dir.ledger())?);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .context("cannot start the runtime")?;
+        if let Some(books) = &books {
+            runtime.block_on(aggregator::prices::begin(&*ledger, books, SystemClock.now()))?;
+        }
         // Who can open the files needs nobody's leave.
         let parts = Parts { ledger, counters: Arc::default(), books };
         Ok(Self { handlers: Handlers::new(parts, SystemClock, &Access::open()), runtime, _dir: dir })

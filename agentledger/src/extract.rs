@@ -8,6 +8,7 @@ mod lines;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::Context;
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 use shared::extract::{Extractor, Hints};
 use shared::price::PriceBook;
 
+use crate::books;
 use crate::cli::ExtractArgs;
 use crate::config::Config;
 use crate::source::Misuse;
@@ -54,12 +56,9 @@ pub(crate) fn run(args: &ExtractArgs) -> anyhow::Result<()> {
 }
 
 /// The book that is compiled in, with what a configuration adds to it.
-fn book(config: Option<&Path>) -> anyhow::Result<PriceBook> {
-    let book = PriceBook::embedded()?;
-    Ok(match config.map(Config::read).transpose()?.and_then(|config| config.fallback) {
-        Some(usd_per_token) => book.with_fallback(usd_per_token),
-        None => book,
-    })
+fn book(config: Option<&Path>) -> anyhow::Result<Arc<PriceBook>> {
+    let config = config.map(Config::read).transpose().map_err(|e| Misuse(e.to_string()))?.unwrap_or_default();
+    Ok(books::configured(&config)?.current())
 }
 
 fn response(

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use aggregator::Repricer;
-use aggregator::admin::{Admin as Repricings, FindBook};
+use aggregator::admin::Admin as Repricings;
+use aggregator::prices::Prices;
 use alerter::admin::Admin;
 use auth::{Access, Revocations};
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
@@ -12,13 +13,15 @@ use local::host::Counters;
 use local::ledger::SqliteLedger;
 use query::Query;
 use shared::clock::Clock;
+use shared::price::Books;
 
 /// All but ingest.
 pub(crate) struct Handlers<C> {
     query: Query<SqliteLedger, C>,
     admin: Admin<SqliteLedger, C>,
     revocations: Revocations<SqliteLedger, C>,
-    repricings: Repricings<Arc<SqliteLedger>, Arc<Counters>, C>,
+    prices: Prices<SqliteLedger, C>,
+    repricings: Option<Repricings<Arc<SqliteLedger>, Arc<Counters>, C>>,
 }
 
 /// What handlers work on.
@@ -27,8 +30,9 @@ pub(crate) struct Parts {
     pub(crate) ledger: Arc<SqliteLedger>,
     /// Told of what a repricing commits.
     pub(crate) counters: Arc<Counters>,
-    /// Price books to reprice with.
-    pub(crate) books: FindBook,
+    /// Price books: what is imported is in force there at once, and repricings go by them. Without them there are
+    /// no repricings.
+    pub(crate) books: Option<Books>,
 }
 
 impl<C: Clock + Clone> Handlers<C> {
@@ -36,10 +40,15 @@ impl<C: Clock + Clone> Handlers<C> {
     pub(crate) fn new(parts: Parts, clock: C, access: &Access) -> Self {
         let Parts { ledger, counters, books } = parts;
         let repricer = Repricer::new(Arc::clone(&ledger), counters, clock.clone());
+        let prices = Prices::new(Arc::clone(&ledger), clock.clone(), access.clone());
         Self {
-            repricings: Repricings::new(repricer, books, access.clone()),
+            repricings: books.clone().map(|books| Repricings::new(repricer, books, access.clone())),
             query: Query::new(Arc::clone(&ledger), clock.clone(), access.clone()),
             admin: Admin::new(Arc::clone(&ledger), clock.clone(), access.clone()),
+            prices: match books {
+                Some(books) => prices.with_books(books),
+                None => prices,
+            },
             revocations: Revocations::new(ledger, clock, access.clone()),
         }
     }
@@ -54,9 +63,13 @@ impl<C: Clock + Clone> Handlers<C> {
         let path = request.raw_path.as_deref().unwrap_or_default();
         if Revocations::<SqliteLedger, C>::answers(path) {
             self.revocations.handle(request).await
-        } else if Repricings::<Arc<SqliteLedger>, Arc<Counters>, C>::answers(path) {
+        } else if Prices::<SqliteLedger, C>::answers(path) {
+            self.prices.handle(request).await
+        } else if let Some(repricings) = &self.repricings
+            && Repricings::<Arc<SqliteLedger>, Arc<Counters>, C>::answers(path)
+        {
             // The largest of them by far, and the rarest.
-            Box::pin(self.repricings.handle(request)).await
+            Box::pin(repricings.handle(request)).await
         } else if path.starts_with("/v1/admin/") {
             self.admin.handle(request).await
         } else {
@@ -99,7 +112,7 @@ mod tests {
         let parts = Parts {
             ledger: Arc::new(SqliteLedger::in_memory().unwrap()),
             counters: Arc::default(),
-            books: crate::books::finder(book),
+            books: Some(Books::new(book)),
         };
         let guarded = Handlers::new(parts.clone(), SystemClock, &Access::tokens(Arc::new(verifier)));
         let open = Handlers::new(parts, SystemClock, &Access::open());
@@ -123,6 +136,9 @@ mod tests {
             (Method::POST, "/v1/admin/reprice", 400),
             (Method::PUT, "/v1/admin/budgets/b", 400),
             (Method::DELETE, "/v1/admin/budgets/b", 404),
+            (Method::GET, "/v1/prices", 200),
+            (Method::GET, "/v1/prices/x", 404),
+            (Method::POST, "/v1/admin/prices", 400),
             (Method::PUT, "/v1/admin/revocations/x", 200),
             (Method::DELETE, "/v1/admin/revocations/x", 405),
             (Method::GET, "/v1/nothing", 404),

@@ -4,20 +4,17 @@
 mod bearer;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use aggregator::admin::FindBook;
 use anyhow::{Context, bail};
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use aws_lambda_events::encodings::Body;
 use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
+use shared::price::Books;
 
-use crate::books;
 use crate::cli::LedgerArgs;
-use crate::config::Config;
 use crate::embedded::Embedded;
 use bearer::Bearer;
 
@@ -54,17 +51,13 @@ pub(crate) fn escape(text: &str) -> String {
 impl Source {
     /// Opens what the arguments name.
     pub(crate) fn open(args: &LedgerArgs) -> anyhow::Result<Self> {
-        let books = || Ok(books::finder(Arc::new(books::in_use(&Config::default())?)));
-        Self::open_with(args, books)
+        Self::open_with(args, None)
     }
 
     /// The same; an embedded ledger is repriced with these books.
-    pub(crate) fn open_with(
-        args: &LedgerArgs,
-        books: impl FnOnce() -> anyhow::Result<FindBook>,
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn open_with(args: &LedgerArgs, books: Option<Books>) -> anyhow::Result<Self> {
         match &args.data {
-            Some(dir) => Self::embedded(dir, books()?),
+            Some(dir) => Self::embedded(dir, books),
             None => {
                 let url = args.url.as_deref().unwrap_or(DEFAULT_URL);
                 Self::server(url, Bearer::find(args.token_file.as_deref())?)
@@ -72,7 +65,7 @@ impl Source {
         }
     }
 
-    fn embedded(dir: &Path, books: FindBook) -> anyhow::Result<Self> {
+    fn embedded(dir: &Path, books: Option<Books>) -> anyhow::Result<Self> {
         if !dir.is_dir() {
             let dir = dir.display();
             return Err(Misuse(format!(

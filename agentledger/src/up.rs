@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aggregator::admin::FindBook;
 use anyhow::{Context, anyhow};
 use auth::Access;
 use local::dir::DataDir;
@@ -63,8 +62,7 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<()> {
         let signal = stop_signal()?;
         say_ready(&format!("agentledger ready on http://{bound} (data in {})", args.data.display()))?;
         let hosts = config.auth.iter().flat_map(|auth| auth.hosts.clone()).collect();
-        let books = books::finder(Arc::clone(&settings.book));
-        let routes = routes(&pipeline, books, SystemClock, &config, access, hosts);
+        let routes = routes(&pipeline, SystemClock, &config, access, hosts);
         let served = serve(listener, routes, signal);
         let Some(authority) = authority else { return served.await.context("the server failed") };
         tokio::select! {
@@ -100,13 +98,12 @@ pub(crate) fn pipeline_config(config: &Config, access: Access) -> anyhow::Result
         stream_retention: hours(config.stream_hours),
         max_event_age: hours(config.late_days * 24),
         access,
-        ..PipelineConfig::new(Arc::new(books::in_use(config)?))
+        ..PipelineConfig::new(books::configured(config)?)
     })
 }
 
 pub(crate) fn routes<C: Clock + Clone + 'static>(
     pipeline: &Pipeline<C>,
-    books: FindBook,
     clock: C,
     config: &Config,
     access: Access,
@@ -114,8 +111,8 @@ pub(crate) fn routes<C: Clock + Clone + 'static>(
 ) -> Routes {
     let (ingest, refused) = (Arc::clone(pipeline.ingest()), Arc::clone(pipeline.ingest()));
     let (ledger, counters) = (Arc::clone(pipeline.ledger()), Arc::clone(pipeline.counters()));
-    let query = Handlers::new(Parts { ledger, counters, books }, clock, &access);
-    let query = query.with_host_limits(limits(config.in_flight));
+    let parts = Parts { ledger, counters, books: Some(pipeline.books().clone()) };
+    let query = Handlers::new(parts, clock, &access).with_host_limits(limits(config.in_flight));
     let query = Arc::new(query);
     let admin = Arc::clone(&query);
     let status = pipeline.status();

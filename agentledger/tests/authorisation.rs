@@ -130,6 +130,8 @@ fn table() -> Vec<Row> {
         get("/v1/differences?team=sales", ["yes", "team", "yes"]),
         get("/v1/repricings", ["yes", "role", "yes"]),
         get("/v1/revocations", ["role", "role", "yes"]),
+        get("/v1/prices", ["yes", "yes", "yes"]),
+        get("/v1/prices/none", ["gone", "gone", "gone"]),
         get("/v1/nothing", ["gone", "gone", "gone"]),
         change("PUT", "/v1/admin/budgets/b", budget(), "yes"),
         change("DELETE", "/v1/admin/budgets/b", Value::Null, "yes"),
@@ -209,7 +211,7 @@ fn a_refused_event_is_named_by_index_and_field() {
 }
 
 /// Every endpoint, to be asked with credentials that do not hold.
-const ENDPOINTS: [(&str, &str); 21] = [
+const ENDPOINTS: [(&str, &str); 24] = [
     ("POST", "/v1/usage"),
     ("GET", "/v1/usage"),
     ("GET", "/v1/spend?by=agent"),
@@ -225,6 +227,9 @@ const ENDPOINTS: [(&str, &str); 21] = [
     ("GET", "/v1/differences"),
     ("GET", "/v1/repricings"),
     ("POST", "/v1/admin/reprice"),
+    ("GET", "/v1/prices"),
+    ("GET", "/v1/prices/x"),
+    ("POST", "/v1/admin/prices"),
     ("PUT", "/v1/admin/budgets/b"),
     ("DELETE", "/v1/admin/budgets/b"),
     ("PUT", "/v1/admin/revocations/x"),

@@ -17,28 +17,25 @@ use shared::id::OwnId;
 use shared::ledger::{LedgerError, RecordStore};
 use shared::metrics::Metrics;
 use shared::mint::{Mint, UuidMint};
-use shared::price::PriceBook;
+use shared::price::{BookFile, BookStore, Books, PriceBook, embedded_file};
 use shared::repricing::{
     FiguresRow, LeftRecord, MAX_NAMED, Place, RepricingAnswer, RepricingForm, RepricingStore, Run, Selection,
 };
 
 use crate::{RepriceError, Repricer, Step};
 
-/// Finds a price book by its version, and the one in use by none; the error is for people.
-pub type FindBook = Arc<dyn Fn(Option<&str>) -> Result<Arc<PriceBook>, String> + Send + Sync>;
-
 /// Answers steps of repricings.
 pub struct Admin<L, M, C> {
     repricer: Repricer<L, M, C>,
-    books: FindBook,
+    books: Books,
     access: Access,
 }
 
 const PATH: &str = "/v1/admin/reprice";
 
-impl<L: RecordStore + RepricingStore, M: Metrics, C: Clock> Admin<L, M, C> {
-    /// Reprices with what `books` finds, for those whom `access` lets in.
-    pub fn new(repricer: Repricer<L, M, C>, books: FindBook, access: Access) -> Self {
+impl<L: RecordStore + RepricingStore + BookStore, M: Metrics, C: Clock> Admin<L, M, C> {
+    /// Reprices with the books that are held or kept in the ledger, for those whom `access` lets in.
+    pub fn new(repricer: Repricer<L, M, C>, books: Books, access: Access) -> Self {
         Self { repricer, books, access }
     }
 
@@ -79,12 +76,41 @@ impl<L: RecordStore + RepricingStore, M: Metrics, C: Clock> Admin<L, M, C> {
             .map_err(|e| failed(&LedgerError::Broken(format!("the answer cannot be shown: {e}")).into()))
     }
 
+    /// A book by its version, and the one in force by none.
+    async fn book(&self, version: Option<&str>) -> Result<Arc<PriceBook>, Problem> {
+        let Some(version) = version else { return Ok(self.books.current()) };
+        if let Some(held) = self.books.by_version(version) {
+            return Ok(held);
+        }
+        let broken = |error: String| failed(&LedgerError::Broken(error).into());
+        let kept = self.repricer.ledger().book(version).await.map_err(|e| failed(&e.into()))?;
+        let book = match &kept {
+            Some(kept) => {
+                let file = BookFile::read(&kept.json).map_err(|e| broken(e.to_string()))?;
+                self.books.read(&file)
+            }
+            None => {
+                let embedded = embedded_file().map_err(|e| broken(e.to_string()))?;
+                if embedded.version.as_str() != version {
+                    let current = self.books.current();
+                    let detail = format!(
+                        "there is no price book {version:?}; the one in force is {:?}, and GET /v1/prices lists them",
+                        current.version()
+                    );
+                    return Err(bad(detail));
+                }
+                self.books.read(&embedded)
+            }
+        };
+        book.map(Arc::new).map_err(|e| broken(e.to_string()))
+    }
+
     async fn look(&self, form: &RepricingForm) -> Result<RepricingAnswer, Problem> {
         if form.run.is_some() {
             return Err(bad("`run` is for `apply`; a look has no name".to_owned()));
         }
         let selection = selection(form)?.ok_or_else(no_range)?;
-        let book = (self.books)(form.book.as_deref()).map_err(bad)?;
+        let book = self.book(form.book.as_deref()).await?;
         let question = ContentHash::of(&(&selection, book.version()))
             .map_err(|e| failed(&LedgerError::Broken(e.to_string()).into()))?;
         let named = selection.agents.len();
@@ -110,7 +136,7 @@ impl<L: RecordStore + RepricingStore, M: Metrics, C: Clock> Admin<L, M, C> {
         };
         // A run goes on with the book that it was begun with, whatever is in use by now.
         let version = form.book.as_deref().or(known.as_ref().map(|run| run.book.as_str()));
-        let book = (self.books)(version).map_err(bad)?;
+        let book = self.book(version).await?;
         let run = match (known, selection) {
             (Some(run), None) => run,
             (Some(run), Some(selection)) => self.begin(&run.run, &selection, &book).await?,

@@ -9,18 +9,18 @@ mod commit;
 mod correct;
 mod lane;
 mod prepare;
+pub mod prices;
 mod reprice;
 mod sequence;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use aws_lambda_events::kinesis::KinesisEvent;
 use aws_lambda_events::streams::KinesisEventResponse;
 use shared::clock::Clock;
 use shared::ledger::{LedgerError, Quarantined, RecordStore, SequenceStore};
 use shared::metrics::Metrics;
-use shared::price::PriceBook;
+use shared::price::Books;
 
 use crate::batch::Batch;
 
@@ -34,13 +34,13 @@ pub struct Aggregator<L, M, C> {
     ledger: L,
     metrics: M,
     clock: C,
-    book: Arc<PriceBook>,
+    books: Books,
 }
 
 impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
     /// A handler over these ports.
-    pub fn new(ledger: L, metrics: M, clock: C, book: Arc<PriceBook>) -> Self {
-        Self { ledger, metrics, clock, book }
+    pub fn new(ledger: L, metrics: M, clock: C, books: impl Into<Books>) -> Self {
+        Self { ledger, metrics, clock, books: books.into() }
     }
 
     /// Commits a batch. The answer names each record of which something is not in the ledger yet; delivering

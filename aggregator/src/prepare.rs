@@ -65,12 +65,14 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
             Entry::Part(part) => RecordData {
                 outcomes: part.outcomes.clone(),
                 sealed_corrections: part.corrections.clone(),
-                ..RecordData::usage(part.hash.clone(), part.events.clone(), &self.book)
+                ..RecordData::usage(part.hash.clone(), part.events.clone(), &self.books.current())
             },
             Entry::Single(single) => {
                 let hash = single.hash.clone();
                 match &single.body {
-                    Body::Usage(event) => RecordData::usage(hash, vec![(0, event.clone())], &self.book),
+                    Body::Usage(event) => {
+                        RecordData::usage(hash, vec![(0, event.clone())], &self.books.current())
+                    }
                     Body::TaskOutcome(task) => RecordData::other(hash, Content::TaskOutcome(task.clone())),
                     Body::Void(void) => RecordData::other(hash, Content::Void(void.clone())),
                     Body::Amend(amend) => RecordData::other(hash, Content::Amend(amend.clone())),

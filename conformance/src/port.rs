@@ -20,9 +20,11 @@ use shared::totals::Totals;
 use shared::usage::{Bucket, Usage};
 use shared::window::{Period, Range, WindowKind, Zone};
 
+mod books;
 mod repricings;
 mod revocations;
 
+pub use books::books;
 pub use repricings::repricings;
 pub use revocations::revocations;
 

@@ -72,6 +72,8 @@ codes! {
     InvalidRepricing = "invalid_repricing", BAD_REQUEST;
     /// A repricing reaches into closed periods without saying so.
     RepricingClosed = "repricing_closed", BAD_REQUEST;
+    /// A price book is wrong.
+    InvalidPrices = "invalid_prices", BAD_REQUEST;
     /// No token was sent, or not exactly one.
     Unauthorized = "unauthorized", UNAUTHORIZED;
     /// The token is none of this server.
@@ -98,6 +100,8 @@ codes! {
     NoSuchEvent = "no_such_event", NOT_FOUND;
     /// The path does not take this method.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED;
+    /// The version is another price book's.
+    PriceBookExists = "price_book_exists", CONFLICT;
     /// The body is too large, as sent or when inflated.
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE;
     /// The submission holds too many events.

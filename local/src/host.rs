@@ -22,7 +22,7 @@ use ingest::{Ingest, IngestConfig};
 use shared::alert::Alert;
 use shared::clock::Clock;
 use shared::notifier::Notifier;
-use shared::price::PriceBook;
+use shared::price::Books;
 use tokio::sync::watch;
 
 use crate::dir::DataDir;
@@ -38,7 +38,7 @@ pub use shard::{Lag, Progress};
 #[derive(Clone, Debug)]
 pub struct PipelineConfig {
     /// Prices events.
-    pub book: Arc<PriceBook>,
+    pub books: Books,
     /// The embedded stream.
     pub stream: StreamOptions,
     /// How ingest puts.
@@ -59,10 +59,10 @@ pub struct PipelineConfig {
 
 impl PipelineConfig {
     /// The defaults, with this price book; everybody may send.
-    pub fn new(book: Arc<PriceBook>) -> Self {
+    pub fn new(books: impl Into<Books>) -> Self {
         let hours = |n: u64| Duration::from_secs(n * 3600);
         Self {
-            book,
+            books: books.into(),
             stream: StreamOptions::default(),
             ingest: IngestConfig::default(),
             aggregator: SourceConfig::default(),
@@ -92,6 +92,9 @@ pub enum StartError {
     /// The stream.
     #[error(transparent)]
     Stream(#[from] StreamOpenError),
+    /// A price book in the ledger.
+    #[error("the price book in the ledger cannot be put in force: {0}")]
+    Book(String),
     /// A position in the stream.
     #[error(transparent)]
     Position(#[from] StreamReadError),
@@ -105,6 +108,7 @@ pub struct Pipeline<C> {
     ledger: Arc<SqliteLedger>,
     stream: StreamLog,
     ingest: Arc<Ingest<StreamLog, C>>,
+    books: Books,
     counters: Arc<Counters>,
     shards: Vec<Progress>,
     changes: Progress,
@@ -131,6 +135,20 @@ impl Stage {
             }
         }
     }
+}
+
+/// What was imported last is in force again, before anything is counted.
+fn begin_with_kept_book(ledger: &SqliteLedger, books: &Books, at: jiff::Timestamp) -> Result<(), StartError> {
+    // In a thread of its own, as the caller may be within a runtime already.
+    let begun = std::thread::scope(|scope| {
+        let begin = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+            let begun = runtime.block_on(aggregator::prices::begin(ledger, books, at));
+            begun.map_err(|e| StartError::Book(e.to_string()))
+        };
+        scope.spawn(begin).join()
+    });
+    begun.unwrap_or_else(|_| Err(StartError::Book("reading it panicked".to_owned())))
 }
 
 /// How far the pipeline is.
@@ -175,12 +193,13 @@ impl<C: Clock + Clone + 'static> Pipeline<C> {
         let stream = StreamLog::open(&dir.stream(), &config.stream)?;
         let ingest =
             Arc::new(Ingest::new(stream.clone(), clock.clone(), config.ingest, config.access.clone()));
+        begin_with_kept_book(&ledger, &config.books, clock.now())?;
         let counters = Arc::new(Counters::default());
         let aggregator = Arc::new(Aggregator::new(
             Arc::clone(&ledger),
             Arc::clone(&counters),
             clock.clone(),
-            Arc::clone(&config.book),
+            config.books.clone(),
         ));
         let notifier = notifier(&ledger, &counters);
         let counted = Arc::clone(&counters);
@@ -217,7 +236,8 @@ impl<C: Clock + Clone + 'static> Pipeline<C> {
         upkeep.move_watermark()?;
         alerting.threads.push(upkeep.start(stopped)?);
         let stages = vec![aggregation, alerting];
-        Ok(Self { ledger, stream, ingest, counters, shards, changes, stages, _dir: dir })
+        let books = config.books.clone();
+        Ok(Self { ledger, stream, ingest, books, counters, shards, changes, stages, _dir: dir })
     }
 
     /// Answers `POST /v1/usage`.
@@ -235,6 +255,11 @@ impl<C: Clock + 'static> Pipeline<C> {
     /// What was committed since the start, to be told of what else commits to this ledger.
     pub fn counters(&self) -> &Arc<Counters> {
         &self.counters
+    }
+
+    /// The price books that price what is counted.
+    pub fn books(&self) -> &Books {
+        &self.books
     }
 
     /// A view of how far it is that outlives borrows of the pipeline.

@@ -11,6 +11,7 @@ use shared::ledger::LedgerError;
 use tokio::sync::watch;
 
 mod alerts;
+mod books;
 mod budgets;
 mod deliveries;
 mod feed;

@@ -34,7 +34,8 @@ suite!(
     sequences,
     deliveries,
     repricings,
-    revocations
+    revocations,
+    books
 );
 
 /// The value of a future that never waits: the embedded ledger answers where it is awaited.

@@ -5,6 +5,7 @@
 
 mod applied;
 mod books;
+mod diff;
 mod entry;
 mod error;
 mod file;
@@ -13,6 +14,7 @@ mod index;
 mod layer;
 mod names;
 mod pattern;
+mod store;
 mod tier;
 
 use std::sync::Arc;
@@ -24,9 +26,11 @@ use crate::id::{ModelId, ProviderId};
 use crate::money::UnitPrice;
 use crate::usage::Bucket;
 pub use applied::{AppliedPrice, Cost, LongInput, PriceSource, Rates, parent};
-pub use books::Books;
+pub use books::{Books, BooksError};
+pub use diff::{Difference, diff};
 pub use error::PriceBookError;
 pub use file::{BookFile, LongFile, ModelFile, PriceFile, ProviderFile, RateTexts, Text};
+pub use store::{BookLine, BookReport, BookStore, MAX_VERSION_BYTES, StoredBook, check_version};
 
 /// Price facts of genai-prices, as imported.
 const EMBEDDED: &str = include_str!("../data/prices.json");

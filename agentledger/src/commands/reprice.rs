@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::bail;
 use http::Method;
@@ -145,14 +144,11 @@ fn open(args: &RepriceArgs, form: &mut RepricingForm) -> anyhow::Result<Source> 
         Some(path) => Config::read(path).map_err(|e| Misuse(e.to_string()))?,
         None => Config::default(),
     };
-    let book = match file {
-        Some(file) => books::of_file(file, &config)?,
-        None => books::in_use(&config)?,
-    };
-    if file.is_some() {
-        form.book = Some(book.version().to_owned());
+    let books = books::configured(&config)?;
+    if let Some(file) = file {
+        form.book = Some(books::hold_file(&books, file)?);
     }
-    Source::open_with(&args.ledger, || Ok(books::finder(Arc::new(book))))
+    Source::open_with(&args.ledger, Some(books))
 }
 
 /// One line that is written over, where somebody looks.

@@ -10,7 +10,7 @@ use axum::response::Response;
 use local::histogram::{Histogram, Measured};
 
 /// The routes that have series of their own; all else is `other`. A path with a name in it is one route.
-const ROUTES: [&str; 23] = [
+const ROUTES: [&str; 26] = [
     "/v1/usage",
     "/v1/spend",
     "/v1/events",
@@ -25,6 +25,9 @@ const ROUTES: [&str; 23] = [
     ERROR_PAGE,
     REVOCATION,
     "/v1/revocations",
+    "/v1/prices",
+    PRICE_BOOK,
+    "/v1/admin/prices",
     "/v1/completeness",
     "/v1/explain",
     "/v1/differences",
@@ -37,6 +40,7 @@ const ROUTES: [&str; 23] = [
 ];
 const BUDGET: &str = "/v1/admin/budgets/{name}";
 const REVOCATION: &str = "/v1/admin/revocations/{jti}";
+const PRICE_BOOK: &str = "/v1/prices/{version}";
 const ERROR_PAGE: &str = "/errors/{code}";
 const OTHER: &str = "other";
 
@@ -163,6 +167,9 @@ fn route(path: &str) -> &'static str {
     }
     if path.starts_with("/v1/admin/revocations/") {
         return REVOCATION;
+    }
+    if path.starts_with("/v1/prices/") {
+        return PRICE_BOOK;
     }
     if path.starts_with(edge::PAGES) {
         return ERROR_PAGE;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod intake;
+mod prices;
 mod reprice;
 mod support;
 mod unpriced;

@@ -86,8 +86,16 @@ CREATE TABLE repricing (
 ) WITHOUT ROWID;
 ";
 
+/// What version 3 adds, too: imported price books, in the order of their imports. data: the whole book as JSON.
+const BOOKS: &str = "
+CREATE TABLE price_book (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, version TEXT NOT NULL UNIQUE, derived INTEGER NOT NULL,
+    line TEXT NOT NULL, data TEXT NOT NULL
+);
+";
+
 /// From each version to the next, from version 1 on; a new ledger takes every step, too.
-const STEPS: [&[&str]; 2] = [&[DELIVERY, SENDERS, REVOCATIONS], &[REPRICINGS]];
+const STEPS: [&[&str]; 2] = [&[DELIVERY, SENDERS, REVOCATIONS], &[REPRICINGS, BOOKS]];
 
 /// Makes the tables, or brings them to this version; answers the schema found, or now there.
 pub(super) fn prepare(db: &Connection) -> rusqlite::Result<i64> {

@@ -9,6 +9,7 @@ use shared::budget::Budget;
 use shared::id::{
     AgentId, BudgetName, ModelId, ProviderId, SealKey, SenderId, SessionId, TaskId, TeamId, TokenId,
 };
+use shared::price::{BookLine, BookReport, MAX_VERSION_BYTES};
 use shared::revocation::{MAX_REASON_BYTES, Revocation};
 use shared::sequence::MAX_SEQUENCE;
 
@@ -97,6 +98,7 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
         params: Vec::new(),
         ..list::<RevocationReport>("/v1/revocations", "revocations", "Revoked tokens", schemas)
     });
+    operations.extend(prices(schemas));
     let mut deliveries =
         list::<DeliveryReport>("/v1/deliveries", "deliveries", "Attempts to deliver alerts", schemas);
     deliveries.params.push(Param::query("alert", "Of this alert.", json!({"type": "string"})));
@@ -314,6 +316,47 @@ fn revoke(schemas: &mut Schemas) -> Operation {
         answer: ok(&schemas.of::<Revocation>()),
         codes: [&CHANGE[..], &[Code::InvalidRevocation, Code::TooManyRevocations]].concat(),
     }
+}
+
+fn prices(schemas: &mut Schemas) -> Vec<Operation> {
+    let version =
+        || json!({"type": "string", "maxLength": MAX_VERSION_BYTES, "pattern": "^[A-Za-z0-9._+-]+$"});
+    let book = json!({"type": "object", "required": ["version", "source", "models"], "properties": {
+        "version": version(),
+        "source": {"type": "string"},
+        "inherit": {"type": "boolean"},
+        "providers": {"type": "array", "items": {"type": "object"}},
+        "models": {"type": "array", "items": {"type": "object"}},
+    }});
+    let reads: Vec<Code> = [&ANY[..], &READ].concat();
+    let list = Operation {
+        params: Vec::new(),
+        ..list::<BookReport>("/v1/prices", "price_books", "Price books, and which is in force", schemas)
+    };
+    let show = Operation {
+        path: "/v1/prices/{version}".to_owned(),
+        method: "get",
+        id: "price_book",
+        summary: "A price book, whole",
+        params: vec![Param::path("version", "The version of the book.", version())],
+        body: None,
+        answer: ok(&book),
+        codes: [&reads[..], &[Code::NotFound]].concat(),
+    };
+    let import = Operation {
+        path: "/v1/admin/prices".to_owned(),
+        method: "post",
+        id: "import_prices",
+        summary: "Lays a price book over another and puts it in force",
+        params: vec![
+            Param::query("over", "The book below; the one that is compiled in if left out.", version()),
+            Param::query("replace", "Over nothing; not with `over`.", json!({"const": "true"})),
+        ],
+        body: Some(json!({"required": true, "content": {"application/json": {"schema": book}}})),
+        answer: ok(&schemas.of::<BookLine>()),
+        codes: [&CHANGE[..], &[Code::BadParameter, Code::InvalidPrices, Code::PriceBookExists]].concat(),
+    };
+    vec![list, show, import]
 }
 
 /// What is not about the ledger.
