@@ -62,7 +62,7 @@ fn spend_that_falls_below_recovers_and_crosses_again_as_another_episode() {
     world.post(None, &json!([call("c1", 4_000_000), call("c2", 4_500_000)]));
     world.settle();
     let first = "daily.v1.20260307T000000Z.80.1".to_owned();
-    assert_eq!(world.mailbox.ids(), [first.clone()]);
+    assert_eq!(world.mailbox.ids(), std::slice::from_ref(&first));
 
     let half = book("0.0000005");
     let done = reprice(&world, "run-1", &half, &everything()).unwrap();
