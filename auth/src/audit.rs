@@ -31,6 +31,9 @@ pub fn object_of(path: &str) -> String {
     if let Some(jti) = name("/v1/admin/revocations/") {
         return TokenId::parse(&jti).map_or("revocation".to_owned(), |jti| format!("revocation {jti}"));
     }
+    if path == "/v1/admin/prices" {
+        return "price book".to_owned();
+    }
     "unknown".to_owned()
 }
 
@@ -41,6 +44,7 @@ mod tests {
     #[test]
     fn an_object_is_named_only_if_it_can_be_one() {
         for (path, object) in [
+            ("/v1/admin/prices", "price book"),
             ("/v1/admin/budgets/growth", "budget growth"),
             ("/v1/admin/budgets/a%2Fb", "budget a/b"),
             ("/v1/admin/budgets/a%0Ab", "budget"),
