@@ -34,6 +34,9 @@ pub fn object_of(path: &str) -> String {
     if path == "/v1/admin/reprice" {
         return "repricing".to_owned();
     }
+    if path == "/v1/admin/prices" {
+        return "price book".to_owned();
+    }
     "unknown".to_owned()
 }
 
@@ -44,6 +47,7 @@ mod tests {
     #[test]
     fn an_object_is_named_only_if_it_can_be_one() {
         for (path, object) in [
+            ("/v1/admin/prices", "price book"),
             ("/v1/admin/budgets/growth", "budget growth"),
             ("/v1/admin/budgets/a%2Fb", "budget a/b"),
             ("/v1/admin/budgets/a%0Ab", "budget"),
