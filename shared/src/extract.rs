@@ -34,7 +34,7 @@ mod tests;
 mod tree;
 mod xai;
 
-pub use answer::{Answer, Extraction, Status};
+pub use answer::{Answer, Extraction, Stated, Status};
 pub use broken::Broken;
 pub use extractor::{Extractor, extract, extract_value};
 

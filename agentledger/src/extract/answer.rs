@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use shared::extract::{self, Extraction, Status};
+use shared::extract::{self, Extraction, Stated, Status};
 use shared::id::{ModelId, ProviderId};
 use shared::money::Usd;
 use shared::price::PriceBook;
@@ -41,6 +41,9 @@ pub(super) struct Answer {
     /// Why a response that is recognised yields no counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
+    /// What contradicts itself in the response: then `totals` has the provider's own figures, and `usage` what counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contradiction: Option<String>,
 }
 
 /// One of several calls that a response holds.
@@ -57,7 +60,8 @@ struct CallShown {
     price: Option<PriceShown>,
 }
 
-/// Sums as invoices show them: input with what was cached, output with reasoning.
+/// Sums as invoices show them: input with what was cached, output with reasoning. The provider's own where these
+/// contradict each other.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Inclusive {
     input: u64,
@@ -70,15 +74,15 @@ pub(super) struct Inclusive {
 }
 
 impl Inclusive {
-    fn of(usage: &Usage) -> Self {
+    fn of(usage: &Usage, stated: &Stated) -> Self {
         Self {
-            input: usage.input_tokens(),
-            output: usage.output_tokens(),
-            cache_read: usage.cache_read_tokens(),
+            input: stated.input.unwrap_or(usage.input_tokens()),
+            output: stated.output.unwrap_or(usage.output_tokens()),
+            cache_read: stated.cache_read.unwrap_or(usage.cache_read_tokens()),
             cache_write: usage.cache_write_tokens(),
             cache_write_5m: usage.get(Bucket::CacheWrite5m),
             cache_write_1h: usage.get(Bucket::CacheWrite1h),
-            reasoning: usage.get(Bucket::Reasoning),
+            reasoning: stated.reasoning.unwrap_or(usage.get(Bucket::Reasoning)),
         }
     }
 }
@@ -102,6 +106,7 @@ impl Answer {
             price: None,
             calls: Vec::new(),
             problem: found.problem.map(|problem| problem.to_string()),
+            contradiction: found.contradiction.map(|contradiction| contradiction.to_string()),
         };
         answer.take(found.calls, book, at);
         answer
@@ -117,6 +122,7 @@ impl Answer {
             partial: false,
             calls: vec![call],
             problem: None,
+            contradiction: None,
         };
         Self::of(found, book, at)
     }
@@ -145,7 +151,7 @@ impl Answer {
                     model: call.model.clone(),
                     service_tier: call.service_tier.clone(),
                     usage: call.usage,
-                    totals: Inclusive::of(&call.usage),
+                    totals: Inclusive::of(&call.usage, &call.stated),
                     cost_usd: costed.tokens,
                     fees_usd: costed.fees,
                     unpriced_reason: costed.unpriced_reason,
@@ -157,7 +163,9 @@ impl Answer {
             self.model = first.map(String::from);
             match Usage::new(own) {
                 Ok(usage) => {
-                    (self.usage, self.totals) = (Some(usage), Some(Inclusive::of(&usage)));
+                    let stated =
+                        calls.first().filter(|_| !several).map(|call| call.stated).unwrap_or_default();
+                    (self.usage, self.totals) = (Some(usage), Some(Inclusive::of(&usage, &stated)));
                     (self.cost_usd, self.fees_usd) = (cost, fees);
                 }
                 Err(error) => self.problem = Some(error.to_string()),

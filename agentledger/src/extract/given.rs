@@ -4,7 +4,7 @@
 use anyhow::Context;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use shared::extract::Extraction;
+use shared::extract::{Extraction, Stated};
 use shared::id::{ModelId, ProviderId};
 use shared::price::PriceBook;
 use shared::usage::{Bucket, MAX_COUNT, Usage};
@@ -53,6 +53,7 @@ pub(super) fn call(
         service_tier,
         usage: disjoint(usage)?,
         reported_cost_usd: None,
+        stated: Stated::default(),
         operation: None,
     })
 }

@@ -37,8 +37,24 @@ pub struct Extraction {
     pub usage: Usage,
     /// What the provider says that it cost, in US dollars.
     pub reported_cost_usd: Option<Usd>,
+    /// What the response says otherwise than [`Self::usage`], where it contradicts itself.
+    pub stated: Stated,
     /// What kind of call it was, in the words of OpenTelemetry's `gen_ai.operation.name`.
     pub operation: Option<&'static str>,
+}
+
+/// A provider's own sums, where they contradict each other and so are not those that were counted. None where they
+/// are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stated {
+    /// Of all input.
+    pub input: Option<u64>,
+    /// Of input that was read from a cache.
+    pub cache_read: Option<u64>,
+    /// Of all output.
+    pub output: Option<u64>,
+    /// Of reasoning.
+    pub reasoning: Option<u64>,
 }
 
 /// What a response says.
@@ -59,4 +75,7 @@ pub struct Answer {
     pub calls: Vec<Extraction>,
     /// Why what is recognised cannot be counted.
     pub problem: Option<ExtractError>,
+    /// What contradicts itself in what was counted: a part above its whole, of which as much is counted as the whole
+    /// holds, or a total that the parts do not add up to.
+    pub contradiction: Option<ExtractError>,
 }

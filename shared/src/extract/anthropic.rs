@@ -24,7 +24,7 @@ use super::context::Context;
 use super::document::Document;
 use super::family::{Counted, Family, Seen};
 use super::read::{count, text};
-use super::{ExtractError, MAX_MODELS};
+use super::{ExtractError, MAX_MODELS, Stated};
 use crate::usage::{Bucket, Usage};
 
 /// `POST /v1/messages`, also as Vertex and Bedrock serve it.
@@ -95,10 +95,10 @@ impl Family for Messages {
         }
         let others = by_model.into_iter().map(|(model, counts)| Ok((model.to_owned(), Usage::new(counts)?)));
         Ok(Counted {
-            usage: think(&all, thinking)?,
             tier: tier(usage),
             reported: compatible::reported(usage),
             others: others.collect::<Result<_, ExtractError>>()?,
+            ..think(&all, thinking)?
         })
     }
 }
@@ -157,17 +157,8 @@ fn counts(usage: &Value) -> Result<Vec<(Bucket, u64)>, ExtractError> {
     let split = &usage["cache_creation"];
     let short = count(split, "ephemeral_5m_input_tokens")?;
     let long = count(split, "ephemeral_1h_input_tokens")?;
-    // Streams state the split only at their start, so it can be smaller than the total; never larger.
-    let unsplit = match written.checked_sub(short.saturating_add(long)) {
-        Some(unsplit) => unsplit,
-        None if usage["cache_creation_input_tokens"].is_null() => 0,
-        None => {
-            return Err(ExtractError::PartAboveWhole {
-                part: "cache_creation",
-                whole: "cache_creation_input_tokens",
-            });
-        }
-    };
+    // Streams state the split only at their start, so it can be smaller than the total.
+    let unsplit = written.saturating_sub(short.saturating_add(long));
     Ok(vec![
         (Bucket::Input, count(usage, "input_tokens")?),
         (Bucket::CacheRead, count(usage, "cache_read_input_tokens")?),
@@ -178,11 +169,14 @@ fn counts(usage: &Value) -> Result<Vec<(Bucket, u64)>, ExtractError> {
 }
 
 /// Takes thinking out of the output that contains it.
-fn think(usage: &Usage, thinking: u64) -> Result<Usage, ExtractError> {
-    let visible = usage
-        .get(Bucket::Output)
-        .checked_sub(thinking)
-        .ok_or(ExtractError::PartAboveWhole { part: "thinking_tokens", whole: "output_tokens" })?;
+fn think(usage: &Usage, thinking: u64) -> Result<Counted, ExtractError> {
+    let output = usage.get(Bucket::Output);
+    let above = ExtractError::PartAboveWhole { part: "thinking_tokens", whole: "output_tokens" };
+    let contradiction = (thinking > output).then_some(above);
+    let stated = Stated { reasoning: contradiction.is_some().then_some(thinking), ..Stated::default() };
+    let thinking = thinking.min(output);
+    let visible = output - thinking;
     let rest = usage.iter().filter(|(bucket, _)| *bucket != Bucket::Output);
-    Ok(Usage::new(rest.chain([(Bucket::Output, visible), (Bucket::Reasoning, thinking)]))?)
+    let usage = Usage::new(rest.chain([(Bucket::Output, visible), (Bucket::Reasoning, thinking)]))?;
+    Ok(Counted { usage, stated, contradiction, ..Counted::default() })
 }

@@ -77,10 +77,7 @@ impl Family for Converse {
             (Bucket::CacheWrite1h, long),
             (Bucket::Output, count(usage, "outputTokens")?),
         ])?;
-        if let Some(total) = known(usage, "totalTokens")? {
-            counts.check_total(total)?;
-        }
-        Ok(counts.into())
+        Ok(Counted::from(counts).check_total(known(usage, "totalTokens")?))
     }
 }
 

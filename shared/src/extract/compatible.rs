@@ -34,8 +34,8 @@ use super::context::Context;
 use super::family::{Counted, Seen};
 use super::inclusive::{Inclusive, Names};
 use super::read::{begun, count as number, first, known, money, text};
-use super::{ExtractError, Usd, openai, perplexity, xai};
-use crate::usage::{Bucket, Usage};
+use super::{ExtractError, Stated, Usd, openai, perplexity, xai};
+use crate::usage::{Bucket, Usage, UsageError};
 
 /// Takes what a document in OpenAI's shape says.
 pub(super) fn gather(seen: &mut Seen, value: &Value) {
@@ -87,9 +87,6 @@ pub(super) fn count(seen: &Seen, context: &Context) -> Result<Counted, ExtractEr
     let provider =
         if context.provider.is_some() { context.provider() } else { seen.signature.unwrap_or_default() };
     let mut counts = spelled(usage)?;
-    if xai::writes(usage) {
-        xai::limit_cached(&mut counts);
-    }
     let total = known(usage, "total_tokens")?;
     let mut beside = perplexity::beside(usage)?;
     let states_parts = ["prompt_tokens", "input_tokens", "completion_tokens", "output_tokens"];
@@ -97,36 +94,41 @@ pub(super) fn count(seen: &Seen, context: &Context) -> Result<Counted, ExtractEr
         counts.input = total.ok_or(ExtractError::NoUsage)?;
     }
     place(&mut counts, usage, total, provider, &mut beside)?;
-    let disjoint = counts.disjoint(names(usage))?;
-    if let Some(total) = total
-        && beside.is_conserved
-    {
-        disjoint.check_total(total)?;
-    }
-    let found = disjoint.iter().chain(beside.buckets).chain(fees(usage, context)?);
+    let counted = counts.disjoint(names(usage))?.check_total(total.filter(|_| beside.is_conserved));
+    let found = counted.usage.iter().chain(beside.buckets).chain(fees(usage, context)?);
+    let stated = Stated {
+        input: beside.stated.input,
+        output: beside.stated.output,
+        reasoning: counted.stated.reasoning.or(beside.stated.reasoning),
+        ..counted.stated
+    };
     Ok(Counted {
         usage: Usage::new(found)?,
         reported: reported(usage),
         tier: tier(usage),
+        contradiction: beside.contradiction.or(counted.contradiction),
+        stated,
         ..Counted::default()
     })
 }
 
 /// What stands beside the totals, and whether these still hold.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Beside {
     pub(super) buckets: Vec<(Bucket, u64)>,
     pub(super) is_conserved: bool,
     /// Whether reasoning is among it.
     pub(super) reasons: bool,
+    /// What was read otherwise than it is stated.
+    pub(super) stated: Stated,
+    pub(super) contradiction: Option<ExtractError>,
 }
 
 /// OpenAI's counts, with what others spell otherwise.
 fn spelled(usage: &Value) -> Result<Inclusive, ExtractError> {
     let mut counts = openai::inclusive(usage)?;
     if counts.cached == 0 {
-        let names =
-            ["prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens", "cache_read_input_tokens"];
+        let names = ["prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens"];
         counts.cached = number(usage, first(usage, &names).0)?;
     }
     if counts.written_5m == 0 {
@@ -161,6 +163,9 @@ fn place(
     match extra {
         Some(extra) if extra == counts.reasoning => counts.output = counts.output.saturating_add(extra),
         Some(extra) if heard || extra == counts.audio => {
+            beside.stated.input = Some(counts.input);
+            beside.contradiction =
+                Some(UsageError::NotConserved { sum, total: sum.saturating_add(extra) }.into());
             counts.audio = extra;
             counts.input = counts.input.saturating_add(extra);
         }
@@ -170,10 +175,14 @@ fn place(
     if counts.reasoning.saturating_add(spoken) > counts.output {
         match provider {
             "vercel-gateway" => {
+                beside.stated.output = Some(counts.output);
+                beside.contradiction = Some(ExtractError::PartAboveWhole {
+                    part: "completion_tokens_details",
+                    whole: "completion_tokens",
+                });
                 counts.output = counts.output.saturating_add(counts.reasoning);
                 beside.is_conserved = false;
             }
-            "openrouter" => counts.reasoning = counts.output.saturating_sub(spoken),
             _ => {}
         }
     }
@@ -184,6 +193,9 @@ fn place(
     }
     let twice = counts.cached.saturating_add(counts.written_5m) > counts.input;
     if twice && provider == "openrouter" && counts.cached.max(counts.written_5m) <= counts.input {
+        beside.stated.input = Some(counts.input);
+        beside.contradiction =
+            Some(ExtractError::PartAboveWhole { part: "prompt_tokens_details", whole: "prompt_tokens" });
         let fresh = counts.input - counts.cached.max(counts.written_5m);
         counts.input = fresh.saturating_add(counts.cached).saturating_add(counts.written_5m);
         beside.is_conserved = false;

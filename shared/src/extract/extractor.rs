@@ -9,7 +9,7 @@ use super::failure::is_failure;
 use super::family::{Counted, Family, Seen};
 use super::frame::{End, Frames, Framing};
 use super::tree::KEEP;
-use super::{ExtractError, Hints, MAX_CALLS};
+use super::{ExtractError, Hints, MAX_CALLS, Stated};
 use super::{anthropic, bedrock, cohere, google, ollama, openai, others, xai};
 use crate::id::{ModelId, ProviderId};
 use crate::usage::{Bucket, Usage};
@@ -90,6 +90,7 @@ struct Reading {
     seen: Seen,
     calls: Vec<Extraction>,
     problem: Option<ExtractError>,
+    contradiction: Option<ExtractError>,
     /// What Bedrock measured at the end of a stream.
     metrics: Option<Usage>,
     /// Whether it is an event of our own, which no family may claim.
@@ -118,6 +119,7 @@ impl Reading {
             seen: Seen::default(),
             calls: Vec::new(),
             problem,
+            contradiction: None,
             metrics: None,
             native: false,
             failed: false,
@@ -184,10 +186,11 @@ impl Reading {
 
     /// Counts one call, and those that took part in it.
     fn count(&mut self, family: &'static dyn Family, seen: &Seen, tier: Option<&str>) {
-        match family
-            .count(seen, &self.context)
-            .and_then(|counted| self.extractions(family, seen, counted, tier))
-        {
+        let counted = family.count(seen, &self.context).and_then(|mut counted| {
+            self.contradiction = self.contradiction.take().or(counted.contradiction.take());
+            self.extractions(family, seen, counted, tier)
+        });
+        match counted {
             Ok(calls) if self.calls.len() + calls.len() > MAX_CALLS => {
                 self.fail(ExtractError::TooManyElements { field: "calls" });
             }
@@ -222,9 +225,11 @@ impl Reading {
             service_tier: service_tier.clone(),
             usage,
             reported_cost_usd,
+            stated: Stated::default(),
             operation: Some(family.operation()),
         };
-        let mut calls = vec![call(answered.or_else(|| requested.clone()), counted.usage, counted.reported)];
+        let own = call(answered.or_else(|| requested.clone()), counted.usage, counted.reported);
+        let mut calls = vec![Extraction { stated: counted.stated, ..own }];
         for (name, usage) in counted.others {
             calls.push(Extraction { requested_model: None, ..call(Some(model(&name)?), usage, None) });
         }
@@ -285,6 +290,7 @@ impl Reading {
                 || (self.failed && first.is_some()),
             calls: self.calls,
             problem: self.problem,
+            contradiction: self.contradiction.filter(|_| status == Status::Ok),
         }
     }
 

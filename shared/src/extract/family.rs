@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::context::Context;
 use super::document::Document;
 use super::read::text;
-use super::{ExtractError, Usage, Usd};
+use super::{ExtractError, Stated, Usage, Usd};
 
 /// One family of response shapes. Without state: what it gathers is a [`Seen`].
 pub(super) trait Family: Sync {
@@ -94,6 +94,19 @@ pub(super) struct Counted {
     pub(super) tier: Option<String>,
     /// What other models used that took part, by name.
     pub(super) others: Vec<(String, Usage)>,
+    /// What contradicts itself.
+    pub(super) contradiction: Option<ExtractError>,
+    pub(super) stated: Stated,
+}
+
+impl Counted {
+    /// Notes a total that the parts do not add up to: the parts are what has prices.
+    pub(super) fn check_total(mut self, total: Option<u64>) -> Self {
+        if let Some(Err(error)) = total.map(|total| self.usage.check_total(total)) {
+            self.contradiction.get_or_insert(error.into());
+        }
+        self
+    }
 }
 
 impl From<Usage> for Counted {

@@ -63,12 +63,12 @@ impl Family for GenerateContent {
     }
 
     fn count(&self, seen: &Seen, context: &Context) -> Result<Counted, ExtractError> {
-        let usage = tokens(&seen.usage)?;
+        let counted = tokens(&seen.usage)?;
         let model = seen.model.as_deref().or(context.requested.as_ref().map(ModelId::as_str));
         let searches =
             if bills_queries(model.unwrap_or_default()) { seen.searches } else { seen.searches.min(1) };
-        let usage = Usage::new(usage.iter().chain([(Bucket::WebSearches, searches)]))?;
-        Ok(Counted { usage, tier: tier(&seen.usage), ..Counted::default() })
+        let usage = Usage::new(counted.usage.iter().chain([(Bucket::WebSearches, searches)]))?;
+        Ok(Counted { usage, tier: tier(&seen.usage), ..counted })
     }
 }
 
@@ -100,7 +100,7 @@ impl Family for Live {
     }
 
     fn count(&self, seen: &Seen, _: &Context) -> Result<Counted, ExtractError> {
-        Ok(Counted { tier: tier(&seen.usage), ..tokens(&seen.usage)?.into() })
+        Ok(Counted { tier: tier(&seen.usage), ..tokens(&seen.usage)? })
     }
 }
 
@@ -137,7 +137,7 @@ impl Family for Embeddings {
 
     fn count(&self, seen: &Seen, _: &Context) -> Result<Counted, ExtractError> {
         let Some(predictions) = seen.usage["predictions"].as_array() else {
-            return Ok(tokens(&seen.usage)?.into());
+            return tokens(&seen.usage);
         };
         // More elements than are kept: their sum is not known.
         if predictions.len() >= MAX_ELEMENTS {
@@ -207,11 +207,7 @@ impl Family for Interactions {
             output_image: out.image,
             ..Inclusive::default()
         };
-        let disjoint = counts.disjoint(names)?;
-        if let Some(total) = known(usage, "total_tokens")? {
-            disjoint.check_total(total)?;
-        }
-        Ok(disjoint.into())
+        Ok(counts.disjoint(names)?.check_total(known(usage, "total_tokens")?))
     }
 }
 
@@ -267,7 +263,7 @@ fn modalities(details: &Value, counted: &str) -> Result<Modalities, ExtractError
 }
 
 /// The tokens of a `usageMetadata`.
-fn tokens(usage: &Value) -> Result<Usage, ExtractError> {
+fn tokens(usage: &Value) -> Result<Counted, ExtractError> {
     let details = |names: &[&'static str]| modalities(first(usage, names).1, "tokenCount");
     let (output_name, _) = first(usage, &["candidatesTokenCount", "responseTokenCount"]);
     let inside = details(&["promptTokensDetails", "promptTokenDetails"])?;
@@ -289,7 +285,7 @@ fn tokens(usage: &Value) -> Result<Usage, ExtractError> {
         output_image: outside.image,
         ..Inclusive::default()
     };
-    let disjoint = counts.disjoint(Names {
+    let counted = counts.disjoint(Names {
         input: "promptTokenCount",
         input_details: "promptTokensDetails",
         output: output_name,
@@ -297,14 +293,14 @@ fn tokens(usage: &Value) -> Result<Usage, ExtractError> {
     })?;
     if let Some(total) = known(usage, "totalTokenCount")? {
         // What a cached content holds is stated as a total only.
-        if usage.get("promptTokenCount").is_none() && disjoint.tokens() == 0 {
-            return Ok(Usage::new([(Bucket::Unsplit, total)])?);
+        let sum = counted.usage.tokens();
+        if usage.get("promptTokenCount").is_none() && sum == 0 {
+            return Ok(Usage::new([(Bucket::Unsplit, total)])?.into());
         }
-        let sum = disjoint.tokens();
         let left_out = [0, thoughts, tool, thoughts.saturating_add(tool)];
         if !left_out.iter().any(|left_out| sum.checked_sub(*left_out) == Some(total)) {
-            disjoint.check_total(total)?;
+            return Ok(counted.check_total(Some(total)));
         }
     }
-    Ok(disjoint)
+    Ok(counted)
 }

@@ -1,6 +1,7 @@
 //! From counts that contain their parts, as most providers state them, to buckets that are disjoint.
 
-use super::ExtractError;
+use super::family::Counted;
+use super::{ExtractError, Stated};
 use crate::usage::{Bucket, Usage};
 
 /// Counts as providers state them: each whole contains its parts.
@@ -39,21 +40,20 @@ impl Inclusive {
     ///
     /// A provider that counts cached tokens and audio apart, without saying how much of the audio was cached,
     /// may state parts whose sum passes the whole: what is too much was both, cached and audio (or an image).
-    pub(super) fn disjoint(self, names: Names) -> Result<Usage, ExtractError> {
+    ///
+    /// A part that is larger than its whole by itself is a contradiction. Providers bill the whole, so no more of
+    /// the part is counted than that; a call is not lost for it.
+    pub(super) fn disjoint(mut self, names: Names) -> Result<Counted, ExtractError> {
         let above = |part, whole| ExtractError::PartAboveWhole { part, whole };
         let no_input = || above(names.input_details, names.input);
         let no_output = || above(names.output_details, names.output);
+        let (stated, contradiction) = self.limit(names);
         let cached_audio = self.cached_audio.min(self.audio);
         let cached_image = self.cached_image.min(self.image);
         let (mut audio, mut image) = (self.audio - cached_audio, self.image - cached_image);
         let rest = self.cached.checked_sub(cached_audio.saturating_add(cached_image)).ok_or_else(no_input)?;
         let mut cached = [rest, cached_audio, cached_image];
         let written = self.written_5m.saturating_add(self.written_1h);
-        if self.cached.saturating_add(written) > self.input
-            || self.audio.saturating_add(self.image) > self.input
-        {
-            return Err(no_input());
-        }
         let parts = [self.cached, written, audio, image].iter().fold(0_u64, |sum, n| sum.saturating_add(*n));
         let mut over = parts.saturating_sub(self.input);
         for (plain, bucket) in [(&mut audio, 1), (&mut image, 2)] {
@@ -69,7 +69,7 @@ impl Inclusive {
         let spoken = [self.reasoning, self.output_audio, self.output_image];
         let visible =
             spoken.iter().try_fold(self.output, |rest, n| rest.checked_sub(*n)).ok_or_else(no_output)?;
-        Ok(Usage::new([
+        let usage = Usage::new([
             (Bucket::Input, text),
             (Bucket::CacheRead, cached),
             (Bucket::CacheReadAudio, cached_audio),
@@ -82,7 +82,43 @@ impl Inclusive {
             (Bucket::Reasoning, self.reasoning),
             (Bucket::OutputAudio, self.output_audio),
             (Bucket::OutputImage, self.output_image),
-        ])?)
+        ])?;
+        Ok(Counted { usage, stated, contradiction, ..Counted::default() })
+    }
+
+    /// Limits each part to what its whole has left for it; answers what was stated, and what is wrong with it.
+    fn limit(&mut self, names: Names) -> (Stated, Option<ExtractError>) {
+        let given = *self;
+        let within = |parts: &mut [&mut u64], whole: u64| {
+            let mut left = whole;
+            for part in parts {
+                **part = (**part).min(left);
+                left -= **part;
+            }
+        };
+        within(&mut [&mut self.cached, &mut self.written_5m, &mut self.written_1h], self.input);
+        within(&mut [&mut self.audio, &mut self.image], self.input);
+        within(&mut [&mut self.cached_audio, &mut self.cached_image], self.cached);
+        within(&mut [&mut self.reasoning, &mut self.output_audio, &mut self.output_image], self.output);
+        let of = |now: u64, given: u64| (now != given).then_some(given);
+        let stated = Stated {
+            cache_read: of(self.cached, given.cached),
+            reasoning: of(self.reasoning, given.reasoning),
+            ..Stated::default()
+        };
+        let input = |of: &Self| {
+            [of.cached, of.written_5m, of.written_1h, of.audio, of.image, of.cached_audio, of.cached_image]
+        };
+        let output = |of: &Self| [of.reasoning, of.output_audio, of.output_image];
+        let above = |part, whole| Some(ExtractError::PartAboveWhole { part, whole });
+        let contradiction = if input(self) != input(&given) {
+            above(names.input_details, names.input)
+        } else if output(self) != output(&given) {
+            above(names.output_details, names.output)
+        } else {
+            None
+        };
+        (stated, contradiction)
     }
 }
 
@@ -97,7 +133,7 @@ mod tests {
     fn what_is_cached_audio_is_in_one_bucket() {
         let counts =
             Inclusive { input: 100, cached: 50, cached_audio: 30, audio: 40, ..Inclusive::default() };
-        let usage = counts.disjoint(NAMES).unwrap();
+        let usage = counts.disjoint(NAMES).unwrap().usage;
         let want = [
             (Bucket::Input, 40),
             (Bucket::CacheRead, 20),
@@ -110,14 +146,14 @@ mod tests {
     #[test]
     fn parts_that_overlap_were_both() {
         let counts = Inclusive { input: 100, cached: 50, audio: 90, ..Inclusive::default() };
-        let usage = counts.disjoint(NAMES).unwrap();
+        let usage = counts.disjoint(NAMES).unwrap().usage;
         let want = [(Bucket::CacheRead, 10), (Bucket::CacheReadAudio, 40), (Bucket::InputAudio, 50)];
         assert_eq!(usage, Usage::new(want).unwrap());
         assert_eq!(usage.tokens(), 100);
     }
 
     #[test]
-    fn no_part_is_above_its_whole() {
+    fn of_a_part_above_its_whole_as_much_counts_as_the_whole_holds() {
         for counts in [
             Inclusive { input: 1, cached: 2, ..Inclusive::default() },
             Inclusive { input: 1, audio: 2, ..Inclusive::default() },
@@ -125,8 +161,17 @@ mod tests {
             Inclusive { output: 1, reasoning: 2, ..Inclusive::default() },
             Inclusive { input: u64::MAX, cached: u64::MAX, written_1h: u64::MAX, ..Inclusive::default() },
         ] {
-            let refused = counts.disjoint(NAMES);
-            assert!(matches!(refused, Err(ExtractError::PartAboveWhole { .. })), "{refused:?}");
+            let counted = counts.disjoint(NAMES);
+            if counts.input == u64::MAX {
+                assert!(matches!(counted, Err(ExtractError::Usage(_))), "{counted:?}");
+                continue;
+            }
+            let counted = counted.unwrap();
+            assert!(
+                matches!(counted.contradiction, Some(ExtractError::PartAboveWhole { .. })),
+                "{counted:?}"
+            );
+            assert_eq!(counted.usage.tokens(), counts.input + counts.output);
         }
     }
 }

@@ -29,5 +29,5 @@ pub(super) fn beside(usage: &Value) -> Result<Beside, ExtractError> {
         };
         buckets.extend(size.map(|size| (size, 1)));
     }
-    Ok(Beside { buckets, is_conserved: true, reasons: cited.is_some() })
+    Ok(Beside { buckets, is_conserved: true, reasons: cited.is_some(), ..Beside::default() })
 }

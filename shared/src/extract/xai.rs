@@ -3,7 +3,7 @@
 //! Chat completions and gRPC: `total_tokens` is prompt, completion and reasoning, so reasoning stands beside the
 //! completion; the Responses API counts it inside `output_tokens`, as OpenAI does. `cached_tokens` are inside the
 //! prompt, and at most all of it; some calls state more, by a hidden prefix (Azure's Grok, images), that is in neither
-//! `prompt_tokens` nor the total: what is cached is then all of the prompt. gRPC spells the parts `prompt_text_tokens`, `prompt_image_tokens`,
+//! `prompt_tokens` nor the total: then all of the prompt counts as cached. gRPC spells the parts `prompt_text_tokens`, `prompt_image_tokens`,
 //! `cached_prompt_text_tokens`. Realtime states `billable_audio_seconds`.
 //!
 //! Tools of xAI's are a fee for each call that succeeded: `server_side_tool_usage_details` (REST),
@@ -45,7 +45,7 @@ impl Family for Grpc {
     fn count(&self, seen: &Seen, _: &Context) -> Result<Counted, ExtractError> {
         let usage = &seen.usage;
         let reasoning = count(usage, "reasoning_tokens")?;
-        let mut counts = Inclusive {
+        let counts = Inclusive {
             input: count(usage, "prompt_tokens")?,
             cached: count(usage, "cached_prompt_text_tokens")?,
             image: count(usage, "prompt_image_tokens")?,
@@ -54,30 +54,16 @@ impl Family for Grpc {
             reasoning,
             ..Inclusive::default()
         };
-        limit_cached(&mut counts);
         let names = Names {
             input: "prompt_tokens",
             input_details: "cached_prompt_text_tokens",
             output: "completion_tokens",
             output_details: "reasoning_tokens",
         };
-        let disjoint = counts.disjoint(names)?;
-        if let Some(total) = known(usage, "total_tokens")? {
-            disjoint.check_total(total)?;
-        }
-        let usage_and_fees = Usage::new(disjoint.iter().chain(fees(usage)?))?;
-        Ok(Counted { usage: usage_and_fees, reported: reported(usage), ..Counted::default() })
+        let counted = counts.disjoint(names)?.check_total(known(usage, "total_tokens")?);
+        let usage_and_fees = Usage::new(counted.usage.iter().chain(fees(usage)?))?;
+        Ok(Counted { usage: usage_and_fees, reported: reported(usage), ..counted })
     }
-}
-
-/// Whether a usage is of xAI's making, whoever serves it.
-pub(super) fn writes(usage: &Value) -> bool {
-    usage.get("num_sources_used").is_some() || usage.get("cost_in_usd_ticks").is_some()
-}
-
-/// What is cached is of the prompt.
-pub(super) fn limit_cached(counts: &mut Inclusive) {
-    counts.cached = counts.cached.min(counts.input);
 }
 
 /// Whether a usage says which of xAI's tools ran.

@@ -4,14 +4,16 @@
 pub(super) const STANDARD: &str = "";
 
 /// What providers call their tiers, and the book's name for each. What is not here has no price: it may be
-/// prepaid (`provisioned`, `scale`, `reserved`) or something new, and the standard price would be a guess.
+/// prepaid (`provisioned`, `scale`, `reserved`) or something new, and the standard price would be a guess. Google's
+/// provisioned throughput is prepaid, too; both libraries that we compare with value its tokens at the standard price,
+/// and so do we: it says what they are worth, and the invoice has the commitment instead.
 ///
 /// Sources: <https://platform.openai.com/docs/guides/flex-processing>,
 /// <https://platform.openai.com/docs/guides/priority-processing>, <https://docs.claude.com/en/api/service-tiers>,
 /// <https://console.groq.com/docs/service-tiers>,
 /// <https://docs.aws.amazon.com/bedrock/latest/userguide/service-tiers-inference.html>,
 /// <https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/GenerateContentResponse#TrafficType>.
-const NAMES: [(&str, &str); 19] = [
+const NAMES: [(&str, &str); 20] = [
     ("", STANDARD),
     ("default", STANDARD),
     ("standard", STANDARD),
@@ -21,6 +23,7 @@ const NAMES: [(&str, &str); 19] = [
     ("standard_only", STANDARD),
     ("traffic_type_unspecified", STANDARD),
     ("service_tier_default", STANDARD),
+    ("provisioned_throughput", STANDARD),
     ("batch", "batch"),
     ("batches", "batch"),
     ("flex", "flex"),
@@ -52,7 +55,7 @@ mod tests {
     fn a_tier_is_known_in_any_case_and_an_unknown_one_is_not_the_standard_one() {
         assert_eq!(canonical("ON_DEMAND"), Some(STANDARD));
         assert_eq!(canonical("Flex"), Some("flex"));
-        for unknown in ["provisioned_throughput", "scale", "reserved", "batchy"] {
+        for unknown in ["provisioned", "scale", "reserved", "batchy"] {
             assert_eq!(at("openai", unknown), None, "{unknown}");
         }
         assert_eq!(at("openrouter", "provisioned"), Some(STANDARD));

@@ -116,7 +116,7 @@ impl Family for Speech {
     fn count(&self, seen: &Seen, _: &Context) -> Result<Counted, ExtractError> {
         let mut counts = inclusive(&seen.usage)?;
         counts.output_audio = counts.output;
-        Ok(counts.disjoint(NAMES)?.into())
+        counts.disjoint(NAMES)
     }
 }
 
@@ -165,7 +165,6 @@ impl Family for Images {
         // Where they are not split, the output tokens are those of the images.
         let mut counts = inclusive(&seen.usage)?;
         counts.output_image = counts.output;
-        let usage = counts.disjoint(NAMES)?;
-        Ok(Counted { usage, reported: compatible::reported(&seen.usage), ..Counted::default() })
+        Ok(Counted { reported: compatible::reported(&seen.usage), ..counts.disjoint(NAMES)? })
     }
 }

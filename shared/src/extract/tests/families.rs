@@ -1,6 +1,7 @@
 //! Each family's counting rule.
 
 use super::*;
+use crate::extract::Stated;
 
 #[test]
 fn openai_s_parts_are_inside_their_whole() {
@@ -34,19 +35,23 @@ fn cache_writes_are_inside_the_input_too() {
 }
 
 #[test]
-fn contradictions_are_errors_not_guesses() {
+fn contradictions_are_said_and_what_has_a_price_counts() {
+    let read = |usage: Value| by("openai", &json!({"object": "chat.completion", "usage": usage}));
+    let above = read(json!({"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 6}}));
+    assert!(matches!(
+        above.contradiction,
+        Some(ExtractError::PartAboveWhole { part: "prompt_tokens_details", whole: "prompt_tokens" })
+    ));
+    assert_eq!(only(&above), usage(&[(Bucket::CacheRead, 5)]));
+    assert_eq!(above.calls[0].stated, Stated { cache_read: Some(6), ..Stated::default() });
+    let total = read(json!({"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 7}));
+    assert!(matches!(total.contradiction, Some(ExtractError::Usage(_))), "{total:?}");
+    assert_eq!(only(&total), usage(&[(Bucket::Input, 5), (Bucket::Output, 1)]));
     let problem = |usage: Value| {
-        let answer = by("openai", &json!({"object": "chat.completion", "usage": usage}));
+        let answer = read(usage);
         assert_eq!((answer.status, answer.calls.len()), (Status::NoUsage, 0));
         answer.problem
     };
-    let above = problem(json!({"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 6}}));
-    assert!(matches!(
-        above,
-        Some(ExtractError::PartAboveWhole { part: "prompt_tokens_details", whole: "prompt_tokens" })
-    ));
-    let total = problem(json!({"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 7}));
-    assert!(matches!(total, Some(ExtractError::Usage(_))), "{total:?}");
     assert!(matches!(problem(json!({"prompt_tokens": 1.5})), Some(ExtractError::Count(_))));
     assert!(matches!(problem(json!({"prompt_tokens": -1})), Some(ExtractError::Count(_))));
     assert_eq!(problem(json!(null)), None);
@@ -160,14 +165,11 @@ fn a_response_of_absurdly_many_models_is_refused() {
 }
 
 #[test]
-fn a_part_larger_than_its_whole_is_an_error() {
-    for usage in [
-        json!({"output_tokens": 2, "output_tokens_details": {"thinking_tokens": 3}}),
-        json!({"input_tokens": 1, "cache_creation_input_tokens": 1, "cache_creation": {"ephemeral_1h_input_tokens": 2}}),
-    ] {
-        let answer = alone(&json!({"type": "message", "role": "assistant", "usage": usage}));
-        assert!(matches!(answer.problem, Some(ExtractError::PartAboveWhole { .. })), "{answer:?}");
-    }
+fn more_thinking_than_output_is_said() {
+    let counts = json!({"output_tokens": 2, "output_tokens_details": {"thinking_tokens": 3}});
+    let answer = alone(&json!({"type": "message", "role": "assistant", "usage": counts}));
+    assert!(matches!(answer.contradiction, Some(ExtractError::PartAboveWhole { .. })), "{answer:?}");
+    assert_eq!(only(&answer), usage(&[(Bucket::Reasoning, 2)]));
 }
 
 #[test]
@@ -303,7 +305,6 @@ fn each_spells_the_cached_tokens_its_own_way() {
     for (provider, more) in [
         ("deepseek", json!({"prompt_cache_hit_tokens": 4, "prompt_cache_miss_tokens": 6})),
         ("together", json!({"cached_tokens": 4})),
-        ("mistral", json!({"num_cached_tokens": 4})),
         ("writer", details),
     ] {
         let mut counts = json!({"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13});
