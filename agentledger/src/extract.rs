@@ -9,10 +9,10 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use anyhow::Context;
 use jiff::Timestamp;
+use shared::clock::{Clock, SystemClock};
 use shared::extract::{Extractor, Hints};
 use shared::price::PriceBook;
 
@@ -29,9 +29,7 @@ const CHUNK: usize = 64 * 1024;
 pub(crate) fn run(args: &ExtractArgs) -> anyhow::Result<()> {
     let book = book(args.config.as_deref())?;
     let at = match &args.at {
-        None => {
-            Timestamp::try_from(SystemTime::now()).context("the clock of this machine is out of range")?
-        }
+        None => SystemClock.now(),
         Some(text) => text.parse().map_err(|e| Misuse(format!("--at {text:?} is not RFC 3339: {e}")))?,
     };
     let input: Box<dyn Read> = match args.file.as_deref() {

@@ -33,7 +33,7 @@ pub(crate) struct ExtractArgs {
     /// Read one request object per line, and print one answer per line.
     #[arg(long, conflicts_with_all = ["provider", "path", "model", "content_type", "status"])]
     pub(crate) jsonl: bool,
-    /// Price these counts instead of reading a response, such as {"input_tokens":1000,"output_tokens":200}.
+    /// Price these counts instead of reading a response, such as {"`input_tokens":1000,"output_tokens":200`}.
     #[arg(long, value_name = "JSON", requires = "provider", conflicts_with_all = ["jsonl", "file", "path", "content_type", "status"])]
     pub(crate) usage: Option<String>,
     /// With --usage: how the provider worked on it.

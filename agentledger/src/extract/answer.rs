@@ -108,7 +108,7 @@ impl Answer {
             problem: found.problem.map(|problem| problem.to_string()),
             contradiction: found.contradiction.map(|contradiction| contradiction.to_string()),
         };
-        answer.take(found.calls, book, at);
+        answer.take(&found.calls, book, at);
         answer
     }
 
@@ -127,11 +127,11 @@ impl Answer {
         Self::of(found, book, at)
     }
 
-    fn take(&mut self, calls: Vec<Extraction>, book: &PriceBook, at: Timestamp) {
+    fn take(&mut self, calls: &[Extraction], book: &PriceBook, at: Timestamp) {
         let several = calls.len() > 1;
         let first = calls.first().map(|call| call.model.clone());
         let (mut own, mut cost, mut fees) = (Vec::new(), Some(Usd::ZERO), Some(Usd::ZERO));
-        for call in &calls {
+        for call in calls {
             let costed = Costed::of(call, book, at);
             cost = add(cost, costed.tokens);
             fees = add(fees, costed.fees);

@@ -178,5 +178,5 @@ fn think(usage: &Usage, thinking: u64) -> Result<Counted, ExtractError> {
     let visible = output - thinking;
     let rest = usage.iter().filter(|(bucket, _)| *bucket != Bucket::Output);
     let usage = Usage::new(rest.chain([(Bucket::Output, visible), (Bucket::Reasoning, thinking)]))?;
-    Ok(Counted { usage, stated, contradiction, ..Counted::default() })
+    Ok(Counted { usage, contradiction, stated, ..Counted::default() })
 }

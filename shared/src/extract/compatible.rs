@@ -172,19 +172,14 @@ fn place(
         _ => {}
     }
     let spoken = counts.output_audio.saturating_add(counts.output_image);
-    if counts.reasoning.saturating_add(spoken) > counts.output {
-        match provider {
-            "vercel-gateway" => {
-                beside.stated.output = Some(counts.output);
-                beside.contradiction = Some(ExtractError::PartAboveWhole {
-                    part: "completion_tokens_details",
-                    whole: "completion_tokens",
-                });
-                counts.output = counts.output.saturating_add(counts.reasoning);
-                beside.is_conserved = false;
-            }
-            _ => {}
-        }
+    if counts.reasoning.saturating_add(spoken) > counts.output && provider == "vercel-gateway" {
+        beside.stated.output = Some(counts.output);
+        beside.contradiction = Some(ExtractError::PartAboveWhole {
+            part: "completion_tokens_details",
+            whole: "completion_tokens",
+        });
+        counts.output = counts.output.saturating_add(counts.reasoning);
+        beside.is_conserved = false;
     }
     let apart = counts.cached.saturating_add(counts.written_5m);
     if apart > counts.input && provider == "vercel-gateway" {

@@ -83,7 +83,7 @@ impl Inclusive {
             (Bucket::OutputAudio, self.output_audio),
             (Bucket::OutputImage, self.output_image),
         ])?;
-        Ok(Counted { usage, stated, contradiction, ..Counted::default() })
+        Ok(Counted { usage, contradiction, stated, ..Counted::default() })
     }
 
     /// Limits each part to what its whole has left for it; answers what was stated, and what is wrong with it.

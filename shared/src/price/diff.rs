@@ -70,9 +70,9 @@ fn bound(price: &PriceFile<'_>) -> String {
             words.extend([" ", what, value]);
         }
     };
-    say("", price.tier.as_ref().map(|t| t.as_str()));
-    say("from ", price.from.as_ref().map(|t| t.as_str()));
-    say("at ", price.hours.as_ref().map(|t| t.as_str()));
+    say("", price.tier.as_ref().map(super::file::Text::as_str));
+    say("from ", price.from.as_ref().map(super::file::Text::as_str));
+    say("at ", price.hours.as_ref().map(super::file::Text::as_str));
     let days: Vec<_> = price.days.iter().map(ToString::to_string).collect();
     say("on days ", (!days.is_empty()).then(|| days.join(",")).as_deref());
     words
