@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod extract;
 mod intake;
 mod prices;
 mod reprice;
