@@ -27,13 +27,30 @@ scripts/crash-test.sh 30
 echo "-- extraction, a gigabyte in each framing"
 cargo test --locked -p shared --test flat_memory -- --ignored --nocapture
 
+echo "-- LiteLLM's list of prices"
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+python3 -m pip download --quiet --no-deps --dest "$scratch" litellm==1.106.2
+python3 -m zipfile -e "$scratch"/litellm-*.whl "$scratch/litellm"
+AGENTLEDGER_LITELLM=$scratch/litellm/litellm/model_prices_and_context_window_backup.json \
+    cargo test --locked -p shared --test prices_data -- --ignored --nocapture the_list_of_litellm
+
 corpus=${AGENTLEDGER_CORPUS:-../shared/corpus}
 if [ -d "$corpus" ]; then
     echo "-- extraction against recorded responses"
-    AGENTLEDGER_CORPUS=$(realpath "$corpus") cargo test --locked -p shared --test corpus --test frames -- --ignored --nocapture
+    AGENTLEDGER_CORPUS=$(realpath "$corpus") cargo test --locked -p shared --test corpus --test frames --test price_corpus -- --ignored --nocapture
 elif [ -n "${AGENTLEDGER_CORPUS:-}" ]; then
     echo "extraction against recorded responses: AGENTLEDGER_CORPUS names '$corpus', which is no directory" >&2
     exit 1
 else
     echo "-- extraction against recorded responses: there are none here"
+fi
+
+prices=${AGENTLEDGER_PRICES:-../shared/prices/genai_prices_0.2.3.json}
+if [ -f "$prices" ]; then
+    echo "-- the embedded price book is what its source makes"
+    AGENTLEDGER_PRICES=$(realpath "$prices") \
+        cargo test --locked -p shared --test prices_data -- --ignored --nocapture the_embedded_book
+else
+    echo "-- the embedded price book: its source is not here"
 fi

@@ -1,81 +1,23 @@
-//! How fast documents are found in a response, in each framing.
+//! How fast a response is counted and priced, in each framing.
 //!
-//! `cargo bench -p shared --bench extract`. What is asked for here is as much as the families ask for.
+//! `cargo bench -p shared --bench extract`. With `AGENTLEDGER_CORPUS`, the recorded body of median length too.
+
+#![expect(clippy::expect_used, reason = "a benchmark fails by panicking")]
 
 use std::hint::black_box;
 
 use criterion::{
     BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
 };
-use shared::extract::frame::Frames;
-use shared::extract::keep::Keep::{self, All, Members, Presence, Scalar};
+use shared::event::UsageEvent;
+use shared::extract::{Extractor, Hints};
+use shared::price::PriceBook;
 
 #[path = "../tests/aws_encoder/mod.rs"]
 mod aws_encoder;
 
 /// What a socket gives at a time.
 const CHUNK: usize = 16 << 10;
-
-static KEEP: Keep = Members(&[
-    ("agent_id", Presence),
-    ("amazon-bedrock-invocationMetrics", All),
-    ("candidates", Members(&[("finishReason", Scalar)])),
-    ("choices", Members(&[("finish_reason", Scalar), ("usage", All)])),
-    ("citations", Presence),
-    ("completion", Presence),
-    ("contentBlockDelta", Presence),
-    ("custom_id", Scalar),
-    ("data", Members(&[("b64_json", Presence), ("embedding", Presence), ("url", Presence)])),
-    ("delta", Members(&[("usage", All)])),
-    ("detail", Presence),
-    ("done", Scalar),
-    ("embedding", Presence),
-    ("embeddings", Presence),
-    ("error", Presence),
-    ("errors", Presence),
-    ("eval_count", Scalar),
-    ("event_type", Scalar),
-    ("generation_token_count", Scalar),
-    ("inputTextTokenCount", Scalar),
-    ("key", Scalar),
-    ("message", Members(&[("model", Scalar), ("role", Scalar), ("type", Scalar), ("usage", All)])),
-    ("messageStart", Presence),
-    ("messageStop", Presence),
-    ("meta", Members(&[("billed_units", All), ("tokens", All)])),
-    ("metadata", Members(&[("usage", All)])),
-    ("model", Scalar),
-    ("modelVersion", Scalar),
-    ("model_id", Scalar),
-    ("object", Scalar),
-    ("output", Members(&[("type", Scalar), ("message", Presence)])),
-    ("outputText", Presence),
-    ("outputs", Presence),
-    ("pages", Presence),
-    ("prompt_eval_count", Scalar),
-    ("prompt_filter_results", Presence),
-    ("prompt_token_count", Scalar),
-    ("provider", Scalar),
-    ("request", Presence),
-    ("response", Members(&[("model", Scalar), ("object", Scalar), ("usage", All)])),
-    ("role", Scalar),
-    ("search_results", Presence),
-    ("serverContent", Presence),
-    ("serviceTier", All),
-    ("service_tier", Scalar),
-    ("setupComplete", Presence),
-    ("status", Scalar),
-    ("stopReason", Scalar),
-    ("timings", Presence),
-    ("toolCall", Presence),
-    ("type", Scalar),
-    ("urls", Presence),
-    ("usage", All),
-    ("usageMetadata", All),
-    ("usage_info", All),
-    ("usage_metadata", All),
-    ("version", Scalar),
-    ("x_groq", Members(&[("usage", All)])),
-]);
 
 fn deltas() -> impl Iterator<Item = String> {
     (0..4000).map(|n| {
@@ -120,30 +62,60 @@ fn embeddings() -> Vec<u8> {
     .into_bytes()
 }
 
-fn measure(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, body: &[u8]) {
+/// The recorded body of median length among those of OpenAI's and Anthropic's that are not streamed.
+fn recorded() -> Option<Vec<u8>> {
+    let root = std::path::PathBuf::from(std::env::var_os("AGENTLEDGER_CORPUS")?);
+    let mut bodies = Vec::new();
+    for provider in ["openai", "anthropic"] {
+        for file in std::fs::read_dir(root.join("cases").join(provider)).ok()? {
+            let case = std::fs::read(file.ok()?.path()).ok()?;
+            let case: serde_json::Value = serde_json::from_slice(&case).ok()?;
+            if case["status"] == 200 && case["streaming"] == false {
+                bodies.push(case["response_body"].as_str()?.to_owned());
+            }
+        }
+    }
+    bodies.sort_by_key(String::len);
+    let middle = bodies.len() / 2;
+    bodies.get(middle).map(|body| body.clone().into_bytes())
+}
+
+fn measure(group: &mut BenchmarkGroup<'_, WallTime>, book: &PriceBook, name: &str, body: &[u8]) {
+    let at = "2026-11-24T02:30:00Z".parse().expect("a time");
     group.throughput(Throughput::Bytes(body.len() as u64));
     group.bench_function(name, |bencher| {
         bencher.iter(|| {
-            let mut frames = Frames::new(None, &KEEP);
-            let mut emit = |document: shared::extract::document::Document<'_>| {
-                black_box(document.value);
-            };
+            let mut extractor = Extractor::new(Hints::default());
             for chunk in body.chunks(CHUNK) {
-                frames.push(chunk, &mut emit);
+                extractor.push(chunk);
             }
-            black_box(frames.finish(&mut emit))
+            for call in extractor.finish().calls {
+                let mut event = UsageEvent::new(at, call.usage);
+                (event.provider, event.model) = (Some(call.provider), call.model);
+                event.service_tier = call.service_tier;
+                black_box(book.candidates(&event).find_map(|price| price.cost(&event.usage)));
+            }
         });
     });
 }
 
 fn extract(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("frames");
-    measure(&mut group, "sse", &events());
-    measure(&mut group, "aws event stream", &frames());
-    measure(&mut group, "json of 2 KB", &completion());
-    measure(&mut group, "embeddings", &embeddings());
+    let book = PriceBook::embedded().expect("the book that is compiled in");
+    let mut group = criterion.benchmark_group("extract and price");
+    measure(&mut group, &book, "sse", &events());
+    measure(&mut group, &book, "aws event stream", &frames());
+    measure(&mut group, &book, "json of 2 KB", &completion());
+    measure(&mut group, &book, "embeddings", &embeddings());
+    if let Some(body) = recorded() {
+        measure(&mut group, &book, &format!("recorded, {} bytes", body.len()), &body);
+    }
     group.finish();
 }
 
-criterion_group!(benches, extract);
+fn read_book(criterion: &mut Criterion) {
+    criterion
+        .bench_function("read the price book", |bencher| bencher.iter(|| black_box(PriceBook::embedded())));
+}
+
+criterion_group!(benches, extract, read_book);
 criterion_main!(benches);

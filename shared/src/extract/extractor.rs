@@ -329,6 +329,12 @@ fn is_native(value: &Value) -> bool {
 }
 
 fn claimed(document: &Document<'_>, context: &Context) -> Option<&'static dyn Family> {
+    // The commonest by far says so itself, and is not claimed by any before it.
+    let chat: &dyn Family = &openai::Chat;
+    let said = matches!(document.value["object"].as_str(), Some("chat.completion" | "chat.completion.chunk"));
+    if said && chat.claims(document, context) {
+        return Some(chat);
+    }
     FAMILIES.iter().copied().find(|family| family.claims(document, context))
 }
 

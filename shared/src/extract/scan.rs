@@ -5,6 +5,7 @@
 //! does not depend on where its bytes were cut.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -42,7 +43,7 @@ pub(super) enum Step {
 pub(super) struct Scanner {
     keep: &'static Keep,
     /// The members at the top that are asked for.
-    names: Names,
+    names: Arc<Names>,
     /// Strings at a place of [`Keep::Presence`] are handed out piece by piece.
     tap: bool,
     state: State,
@@ -118,7 +119,7 @@ impl Scanner {
         debug_assert!(keep.is_sound(), "something that is asked for could not be found");
         Self {
             keep,
-            names: Names::new(keep),
+            names: Names::of(keep),
             tap: false,
             state: State::Top,
             stack: Vec::new(),

@@ -1,5 +1,7 @@
 //! Finding a member by its name among the many that are asked for at the top of a document.
 
+use std::sync::{Arc, OnceLock};
+
 use crate::extract::keep::{Keep, MAX_MEMBERS};
 
 type Members = &'static [(&'static str, Keep)];
@@ -14,8 +16,17 @@ pub(super) struct Names {
     buckets: Box<[u128; BUCKETS]>,
 }
 
+/// The first tree that is asked for, which mostly is the only one of a process.
+static FIRST: OnceLock<(&'static Keep, Arc<Names>)> = OnceLock::new();
+
 impl Names {
-    pub(super) fn new(keep: &Keep) -> Self {
+    /// Those of a tree. They are made once for all responses.
+    pub(super) fn of(keep: &'static Keep) -> Arc<Self> {
+        let (known, names) = FIRST.get_or_init(|| (keep, Arc::new(Self::new(keep))));
+        if std::ptr::eq(*known, keep) { Arc::clone(names) } else { Arc::new(Self::new(keep)) }
+    }
+
+    fn new(keep: &Keep) -> Self {
         let top: Members = if let Keep::Members(members) = keep { members } else { &[] };
         let mut buckets = Box::new([0; BUCKETS]);
         // More than there are bits for are looked through one by one.
