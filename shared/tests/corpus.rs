@@ -17,7 +17,7 @@ type Exception = (&'static str, &'static str, fn(&Case) -> bool);
 
 /// Of these, all may differ from what two libraries agree on; each is told apart by the provider's own usage, never
 /// by the name of a case.
-const EXCEPTIONS: [Exception; 6] = [
+const EXCEPTIONS: [Exception; 5] = [
     (
         "cached tokens above the prompt",
         "some of xAI's calls state a hidden prefix as cached, and leave it out of the prompt and the total; what is \
@@ -51,11 +51,6 @@ const EXCEPTIONS: [Exception; 6] = [
                 ["prompt_tokens", "completion_tokens"].map(|name| case.native[name].as_u64().unwrap_or(0));
             audio > 0 && case.native["total_tokens"].as_u64() == Some(parts.iter().sum::<u64>() + audio)
         },
-    ),
-    (
-        "cached tokens under Mistral's older name",
-        "num_cached_tokens are the cached tokens of the prompt, billed at a tenth (docs.mistral.ai, prompt caching)",
-        |case| case.native["num_cached_tokens"].as_u64().unwrap_or(0) > 0,
     ),
 ];
 
