@@ -114,6 +114,24 @@ impl<S: BookStore, C: Clock> Prices<S, C> {
         json(&BookReport { current, books, next: None })
     }
 
+    /// Puts the newest kept book in force. Another import may come between: whoever is the last to put one in
+    /// force sees that there is a newer one, and goes on.
+    async fn put_newest_in_force(&self, books: &Books) -> Result<(), Problem> {
+        loop {
+            let newest = self.store.newest_book().await.map_err(|e| failed(&e))?;
+            let Some(newest) = newest else { return Ok(()) };
+            let file = BookFile::read(&newest.json).map_err(|e| broken(&e))?;
+            put_in_force(&*self.store, books, &file, self.clock.now()).await.map_err(|e| match e {
+                InForceError::Ledger(error) => failed(&error),
+                InForceError::Book(error) => bad(error),
+            })?;
+            let still = self.store.newest_book().await.map_err(|e| failed(&e))?;
+            if still.is_some_and(|still| still.line.version == newest.line.version) {
+                return Ok(());
+            }
+        }
+    }
+
     /// A book as it is written; the one that is compiled in, too.
     async fn json(&self, version: &str) -> Result<Option<String>, Problem> {
         if let Some(book) = self.store.book(version).await.map_err(|e| failed(&e))? {
@@ -132,23 +150,26 @@ impl<S: BookStore, C: Clock> Prices<S, C> {
         let layer = BookFile::read(text).map_err(|e| bad(format!("the body is no price book: {e}")))?;
         check_version(layer.version.as_str()).map_err(bad)?;
         let version = layer.version.as_str().to_owned();
+        let embedded = embedded_file().map_err(|e| broken(&e))?;
+        if embedded.version.as_str() == version {
+            return Err(taken(&version));
+        }
         let below = match &over {
             Over::Nothing => None,
-            Over::Embedded => {
-                let embedded = embedded_file().map_err(|e| broken(&e))?;
-                if embedded.version.as_str() == version {
-                    return Err(taken(&version));
-                }
-                Some(embedded.write().map_err(|e| broken(&e))?)
-            }
+            Over::Embedded => Some(embedded.write().map_err(|e| broken(&e))?),
             Over::Version(below) => Some(self.json(below).await?.ok_or_else(|| no_such(below))?),
         };
         let whole = match &below {
             Some(below) => BookFile::read(below).map_err(|e| broken(&e))?.with_layer(layer),
             None => layer,
         };
-        // What cannot be read again is not kept.
+        // What cannot be read again is not kept, nor what the operator's own prices cannot be laid over: the next
+        // start would fail.
         shared::price::PriceBook::from_file(&whole).map_err(|e| bad(e.to_string()))?;
+        if let Some(books) = &self.books {
+            let composed = books.compose(whole.clone()).map_err(|e| bad(e.to_string()))?;
+            books.read(&composed).map_err(|e| bad(e.to_string()))?;
+        }
         let stored = StoredBook {
             line: line(&whole, Some(self.clock.now())),
             derived: false,
@@ -159,10 +180,7 @@ impl<S: BookStore, C: Clock> Prices<S, C> {
             return Err(taken(&version));
         }
         if let Some(books) = &self.books {
-            put_in_force(&*self.store, books, &whole, self.clock.now()).await.map_err(|e| match e {
-                InForceError::Ledger(error) => failed(&error),
-                InForceError::Book(error) => bad(error),
-            })?;
+            self.put_newest_in_force(books).await?;
         }
         Ok(answer)
     }

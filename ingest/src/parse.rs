@@ -289,6 +289,9 @@ pub(crate) fn header<T, E: ToString>(
     parsed.map_err(|reason| faults.push(Fault::of_request(name, reason))).ok()
 }
 
+/// The tag of a call whose response contradicts itself: says how.
+const CONTRADICTION_TAG: &str = "usage_contradiction";
+
 /// A provider's own response, by the headers alone: an event for each call of it, and for each model that took part.
 fn response(
     answer: Answer,
@@ -324,6 +327,8 @@ fn response(
         }
     }
     let given = envelope.and_then(|envelope| envelope.time);
+    // What was counted in spite of it is to be seen with the call.
+    let contradiction = answer.contradiction.map(|contradiction| contradiction.to_string());
     let draft = |(n, found): (usize, extract::Extraction)| {
         let mut event = UsageEvent::new(given.unwrap_or(server_time(defaults.now)), found.usage);
         event.time_assigned = given.is_none();
@@ -333,6 +338,9 @@ fn response(
         event.operation = found.operation.map(str::to_owned);
         event.reported_cost_usd = found.reported_cost_usd;
         event.outcome = answer.partial.then_some(Outcome::Partial);
+        if let Some(contradiction) = &contradiction {
+            event.tags.insert(CONTRADICTION_TAG.to_owned(), contradiction.clone());
+        }
         if let Some(envelope) = envelope {
             envelope.tag(&agent, &mut event.tags, index).map_err(|fault| vec![fault])?;
         }

@@ -216,10 +216,18 @@ fn why(effective: &Effective<'_>, lines: &[CostLine], has_price: bool) -> Unknow
     let event = effective.event;
     let named = |name: Option<&str>, none: &str| name.map_or_else(|| none.to_owned(), |n| format!("{n:?}"));
     let provider = named(event.provider.as_ref().map(shared::id::ProviderId::as_str), "that is not stated");
-    let again = "then `agentledger reprice --unpriced --apply` prices it";
+    let second = |after: i64| {
+        let at = Timestamp::from_second(event.time.as_second().saturating_add(after));
+        at.map_or_else(|_| "T".to_owned(), |at| at.to_string())
+    };
+    let again = format!(
+        "then look at `agentledger reprice --unpriced --from {} --to {}`, or at a wider range, and book it with --apply",
+        second(0),
+        second(1)
+    );
     let (reason, buckets, advice) = match &event.model {
         None => {
-            let advice = "the call states no model: send `model`, or set `[prices] fallback_usd_per_token`; ";
+            let advice = "the call states no model: have its sender state it next time; for this one, set `[prices] fallback_usd_per_token`; ";
             (UnknownReason::NoModel, lacking, format!("{advice}{again}"))
         }
         Some(model) if !has_price => {

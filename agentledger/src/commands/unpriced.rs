@@ -70,6 +70,6 @@ fn note(report: &UnpricedReport) -> String {
     let more = if report.next.is_some() { "; there are more: raise --limit" } else { "" };
     format!(
         "{range}{more}\nto price them: agentledger prices import FILE, then agentledger reprice --unpriced \
-         --from {from} --to {to} --apply"
+         --from {from} --to {to}, which shows what would change, and --apply books it"
     )
 }

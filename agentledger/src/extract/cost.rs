@@ -48,7 +48,8 @@ impl Costed {
         event.service_tier.clone_from(&call.service_tier);
         let tokens = of_kind(&call.usage, true);
         let fees = of_kind(&call.usage, false);
-        let names: Vec<&ModelId> = call.model.iter().chain(&call.requested_model).collect();
+        let mut names: Vec<&ModelId> = call.model.iter().chain(&call.requested_model).collect();
+        names.dedup();
         let mut lacking = None;
         for name in &names {
             event.model = Some((*name).clone());

@@ -85,8 +85,7 @@ fn a_contradiction_is_named_beside_what_counts() {
 #[test]
 fn each_line_has_its_answer_in_order_and_a_bad_one_holds_nothing_up() {
     let stream = "data: {\"type\":\"message_start\",\"message\":{\"type\":\"message\",\"role\":\"assistant\",\
-        \"model\":\"claude-haiku-4-5\",\"usage\":{\"input_tokens\":10,\"output_tokens\":1}}}\n\n\
-        data: {\"type\":\"message_delta\",\"delta\":{},\"usage\":{\"output_tokens\":50}}\n\n";
+        \"model\":\"claude-haiku-4-5\",\"usage\":{\"input_tokens\":10,\"output_tokens\":1}}}\n\n";
     let lines = [
         json!({"provider": "openai", "at": AT, "body": chat().to_string()}).to_string(),
         "{broken".to_owned(),
@@ -108,8 +107,8 @@ fn each_line_has_its_answer_in_order_and_a_bad_one_holds_nothing_up() {
     assert_eq!(answers.len(), lines.len());
     assert_eq!(answers[0]["cost_usd"], "0.0002832");
     assert_eq!((&answers[1]["line"], answers[1]["error"].is_string()), (&json!(2), true));
-    // The stream broke off: 10 × 1 + 50 × 5, per million, were known by then.
-    assert_eq!((&answers[2]["partial"], &answers[2]["cost_usd"]), (&json!(true), &json!("0.00026")));
+    // The stream broke off: 10 × 1 + 1 × 5, per million, were known by then.
+    assert_eq!((&answers[2]["partial"], &answers[2]["cost_usd"]), (&json!(true), &json!("0.000015")));
     assert!(answers[3]["error"].as_str().unwrap().contains("base64"));
     // Half of 600 × 1 + 400 × 0.1 + 100 × 5.
     assert_eq!((&answers[4]["cost_usd"], &answers[4]["price"]["tier"]), (&json!("0.00057"), &json!("batch")));

@@ -117,7 +117,10 @@ async fn the_headers_say_what_a_body_does_not() {
     let world = World::sound();
     let (status, receipt) = world.post(&[AGENT, ("x-provider", "openai")], &body).await;
     assert_eq!(status, 200, "{receipt}");
-    assert_eq!(world.calls().remove(0).1.usage, usage(&[(Bucket::Input, 9), (Bucket::Reasoning, 2)]));
+    let (_, event) = world.calls().remove(0);
+    assert_eq!(event.usage, usage(&[(Bucket::Input, 9), (Bucket::Reasoning, 2)]));
+    let said = "`completion_tokens_details` is larger than `completion_tokens`, which contains it";
+    assert_eq!(event.tags["usage_contradiction"], said);
     for (name, value) in [("x-provider-path", "v1/messages"), ("x-provider-path", "/a b"), ("x-model", "")] {
         let (status, problem) = World::sound().post(&[AGENT, (name, value)], &body).await;
         assert_eq!((status, &problem["errors"][0]["field"]), (400, &json!(name)), "{problem}");

@@ -106,7 +106,7 @@ fn what_lacks_a_price_is_named_with_what_to_do() {
     let unknown = explained(&record(usage, &book("v1", Some(Bucket::InputAudio), 1))).unpriced.unwrap();
     assert_eq!(unknown.reason, UnknownReason::NoBucket);
     assert_eq!(unknown.buckets, ["input_audio"]);
-    assert!(unknown.advice.contains("agentledger reprice --unpriced --apply"), "{}", unknown.advice);
+    assert!(unknown.advice.contains("agentledger reprice --unpriced --from 20"), "{}", unknown.advice);
 
     let nothing = PriceBook::from_json(r#"{"version":"v0","source":"test","models":[]}"#).unwrap();
     let explained = explained(&record(usage, &nothing));

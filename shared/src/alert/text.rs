@@ -87,7 +87,9 @@ fn of_budget(alert: &Alert, when: &str, f: &mut fmt::Formatter<'_>) -> fmt::Resu
     };
     let (budget, percent) = (&alert.budget, alert.threshold_percent);
     match (alert.kind, unpriced.filter(|unpriced| unpriced.blocked)) {
-        (AlertKind::Recovered, _) => write!(f, "Budget {budget}: back below {percent}% after a correction.")?,
+        (AlertKind::Recovered, _) => {
+            write!(f, "Budget {budget}: back below {percent}% after a correction or other prices.")?;
+        }
         (_, None) => write!(f, "Budget {budget}: {percent}% reached.")?,
         (_, Some(blocked)) => {
             let calls = Calls(blocked.events);
@@ -234,7 +236,7 @@ mod tests {
         assert_eq!(
             told.iter().map(start).collect::<Vec<_>>(),
             [80, 50].map(|percent| format!(
-                "Budget daily: back below {percent}% after a correction. Spent by team growth: $0.00 of $10,000.00 in \
+                "Budget daily: back below {percent}% after a correction or other prices. Spent by team growth: $0.00 of $10,000.00 in \
                  the day from 2026-11-24 00:00 to 2026-11-25 00:00 (Asia/Kathmandu time). This period is over: a late \
                  event or a correction was booked into it."
             ))

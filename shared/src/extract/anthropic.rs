@@ -78,8 +78,7 @@ impl Family for Messages {
             return Err(ExtractError::NoUsage);
         }
         let iterations = usage["iterations"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let (own, others): (Vec<&Value>, Vec<&Value>) =
-            iterations.iter().partition(|iteration| text(iteration, "model").is_none());
+        let (own, others) = rounds(iterations, seen.model.as_deref());
         let own = if own.is_empty() { vec![usage] } else { own };
         let own = own.into_iter().map(counts).collect::<Result<Vec<_>, _>>()?.concat();
         let thinking = count(&usage["output_tokens_details"], "thinking_tokens")?;
@@ -149,6 +148,25 @@ fn overlay(usage: &mut Value, later: &Value) {
             usage.insert(name.clone(), value.clone());
         }
     }
+}
+
+/// The iterations of the model that answered, and those of others: advisors, and models that declined.
+///
+/// Newer responses name the model of each iteration, older ones only an advisor's.
+fn rounds<'a>(iterations: &'a [Value], answered: Option<&str>) -> (Vec<&'a Value>, Vec<&'a Value>) {
+    let (mut others, main): (Vec<&Value>, Vec<&Value>) =
+        iterations.iter().partition(|iteration| text(iteration, "type") == Some("advisor_message"));
+    let is_own = |iteration: &&Value| text(iteration, "model").is_none_or(|model| Some(model) == answered);
+    if !main.iter().any(is_own) {
+        // The same model by another name: each round is of some model, and one of them answered.
+        let (aside, own) =
+            main.iter().partition(|one| text(one, "model") != main.last().and_then(|m| text(m, "model")));
+        others.extend::<Vec<&Value>>(aside);
+        return (own, others);
+    }
+    let (own, aside): (Vec<&Value>, Vec<&Value>) = main.into_iter().partition(is_own);
+    others.extend(aside);
+    (own, others)
 }
 
 /// The tokens of a response, or of one of its iterations.

@@ -38,11 +38,14 @@ static FAMILIES: &[&dyn Family] = &[
     &others::Ocr,
     &xai::Grpc,
     &openai::Completions,
-    &openai::Chat,
     &openai::Embeddings,
+    &openai::Chat,
     &ollama::Native,
     &openai::Plain,
 ];
+
+/// A tier whose name is no name: it has no price.
+const UNREADABLE: &str = "unreadable";
 
 /// Takes the bytes of one response as they come.
 #[derive(Debug)]
@@ -132,6 +135,10 @@ impl Reading {
         if value.is_null() && document.event.is_none() && !document.exception {
             return;
         }
+        // Of a batch, its results are what is metered: its own sums would count them again.
+        if value["object"] == "batch" {
+            return;
+        }
         if self.family.is_none() && is_native(value) {
             self.native = true;
             return;
@@ -211,11 +218,14 @@ impl Reading {
         tier: Option<&str>,
     ) -> Result<Vec<Extraction>, ExtractError> {
         let provider = self.provider(family, seen)?;
-        let answered = seen.model.as_deref().map(model).transpose()?;
+        // A name that is no id is left out, and its call is not: it counts, without a price.
+        let answered = seen.model.as_deref().and_then(|name| model(name).ok());
         let stated = counted.tier.or_else(|| seen.tier.clone()).or_else(|| self.context.header_tier.clone());
         let service_tier = match tier {
             Some(tier) => Some(tier.to_owned()),
-            None => stated.as_deref().map(service_tier).transpose()?,
+            None => {
+                stated.as_deref().map(|tier| service_tier(tier).unwrap_or_else(|_| UNREADABLE.to_owned()))
+            }
         };
         let requested = &self.context.requested;
         let call = |model: Option<ModelId>, usage, reported_cost_usd| Extraction {
@@ -228,7 +238,11 @@ impl Reading {
             stated: Stated::default(),
             operation: Some(family.operation()),
         };
-        let own = call(answered.or_else(|| requested.clone()), counted.usage, counted.reported);
+        // Bedrock's models answer by their makers' names; what was asked for names the region, too, and so the price.
+        let asked =
+            requested.clone().filter(|asked| provider.as_str() == "bedrock" && asked.as_str().contains('.'));
+        let answered = asked.or(answered).or_else(|| requested.clone());
+        let own = call(answered, counted.usage, counted.reported);
         let mut calls = vec![Extraction { stated: counted.stated, ..own }];
         for (name, usage) in counted.others {
             calls.push(Extraction { requested_model: None, ..call(Some(model(&name)?), usage, None) });
@@ -352,10 +366,14 @@ fn service_tier(name: &str) -> Result<String, ExtractError> {
 /// One line of a batch's results, whose body is a response like any other.
 ///
 /// OpenAI and those in its shape: `{"custom_id", "response": {"status_code", "body"}}`; Anthropic:
-/// `{"custom_id", "result": {"type", "message"}}`; Gemini: `{"key", "response"}`; Vertex: `{"request", "response"}`.
+/// `{"custom_id", "result": {"type", "message"}}`, on Vertex `{"custom_id", "request", "response"}` with the message in
+/// the response; Gemini: `{"key", "response"}`; Vertex: `{"request", "response"}`; Bedrock: `{"recordId", "modelInput",
+/// "modelOutput"}`.
 /// Source: <https://platform.openai.com/docs/api-reference/batch/request-output>,
 /// <https://platform.claude.com/docs/en/build-with-claude/batch-processing>,
-/// <https://ai.google.dev/gemini-api/docs/batch-api>.
+/// <https://ai.google.dev/gemini-api/docs/batch-api>,
+/// <https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude-batch>,
+/// <https://docs.aws.amazon.com/bedrock/latest/userguide/batch-inference-results.html>.
 struct Line<'a> {
     body: &'a Value,
     failed: bool,
@@ -368,6 +386,13 @@ impl<'a> Line<'a> {
         if custom && value.get("result").is_some() {
             let failed = value["result"]["type"] != "succeeded";
             return Some(Self { body: &value["result"]["message"], failed });
+        }
+        if custom && response["type"] == "message" {
+            return Some(Self { body: response, failed: false });
+        }
+        if value.get("recordId").is_some() {
+            let body = &value["modelOutput"];
+            return Some(Self { body, failed: !body.is_object() });
         }
         if custom && (value.get("response").is_some() || value.get("error").is_some()) {
             let failed = response["status_code"].as_u64().is_none_or(|status| status >= 400);

@@ -35,5 +35,9 @@ fn is_message_only(value: &Value) -> bool {
     let Some(object) = value.as_object() else { return false };
     let says =
         said.iter().any(|name| object.get(*name).is_some_and(|value| !value.is_null() && !value.is_object()));
-    says && object.iter().all(|(name, value)| beside.contains(&name.as_str()) || value.is_null())
+    // Mistral's and Cerebras' have a type of error beside the message.
+    let typed = object.get("message").is_some_and(|message| !message.is_object());
+    says && object
+        .iter()
+        .all(|(name, value)| beside.contains(&name.as_str()) || (typed && name == "type") || value.is_null())
 }

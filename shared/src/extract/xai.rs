@@ -39,7 +39,9 @@ impl Family for Grpc {
     fn claims(&self, document: &Document<'_>, _: &Context) -> bool {
         let value = document.value;
         value["usage"].get("prompt_text_tokens").is_some()
-            || (value.get("outputs").is_some() && value["usage"].get("prompt_tokens").is_some())
+            || (value.get("outputs").is_some()
+                && value.get("object").is_none()
+                && value["usage"].get("prompt_tokens").is_some())
     }
 
     fn count(&self, seen: &Seen, _: &Context) -> Result<Counted, ExtractError> {

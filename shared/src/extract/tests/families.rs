@@ -406,3 +406,82 @@ fn a_response_without_usage_is_unknown_whatever_its_shape() {
         assert_eq!(alone(&body).status, Status::NoUsage, "{body}");
     }
 }
+
+#[test]
+fn each_round_is_billed_once_whether_its_model_is_named_or_not() {
+    let body = |answered: &str, rounds: Value| {
+        alone(&json!({"type": "message", "role": "assistant", "model": answered,
+            "usage": {"input_tokens": 1000, "output_tokens": 100, "iterations": rounds}}))
+    };
+    let round = |kind: &str, model: &str, input: u64, output: u64| json!({"type": kind, "model": model, "input_tokens": input, "output_tokens": output});
+    let own = usage(&[(Bucket::Input, 1000), (Bucket::Output, 100)]);
+    assert_eq!(only(&body("a", json!([round("message", "a", 1000, 100)]))), own);
+    assert_eq!(only(&body("a-20260101", json!([round("message", "a", 1000, 100)]))), own);
+    let compacted = body("a", json!([round("compaction", "a", 5000, 9), round("message", "a", 1000, 100)]));
+    assert_eq!(only(&compacted), usage(&[(Bucket::Input, 6000), (Bucket::Output, 109)]));
+    let declined =
+        body("b", json!([round("message", "a", 1000, 1), round("fallback_message", "b", 1000, 100)]));
+    let shown: Vec<_> = declined
+        .calls
+        .iter()
+        .map(|call| (call.model.as_ref().unwrap().as_str(), call.usage.tokens()))
+        .collect();
+    assert_eq!(shown, [("b", 1100), ("a", 1001)]);
+}
+
+#[test]
+fn agents_of_mistral_are_no_grpc_of_xai() {
+    let body = json!({"object": "conversation.response", "outputs": [{"type": "message.output"}],
+        "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 150, "connector_tokens": 30,
+            "connectors": {"web_search": 1}}});
+    let want = [(Bucket::Input, 130), (Bucket::Output, 20), (Bucket::WebSearches, 1)];
+    assert_eq!(only(&by("mistral", &body)), usage(&want));
+}
+
+#[test]
+fn results_of_batches_are_read_wherever_they_were_made() {
+    let message = json!({"type": "message", "role": "assistant", "model": "claude-haiku-4-5",
+        "usage": {"input_tokens": 10, "output_tokens": 5}});
+    for (provider, line) in [
+        ("vertex", json!({"custom_id": "1", "request": {}, "response": message, "status": ""})),
+        ("bedrock", json!({"recordId": "1", "modelInput": {}, "modelOutput": message})),
+    ] {
+        let answer = by(provider, &line);
+        assert_eq!(only(&answer), usage(&[(Bucket::Input, 10), (Bucket::Output, 5)]), "{provider}");
+        assert_eq!(answer.calls[0].service_tier.as_deref(), Some("batch"), "{provider}");
+    }
+    // The batch itself sums up what its results state.
+    let batch = json!({"object": "batch", "model": "gpt-5", "usage": {"input_tokens": 1000,
+        "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 100, "total_tokens": 1100}});
+    assert_eq!(by("openai", &batch).status, Status::NoUsage);
+}
+
+#[test]
+fn a_name_that_is_no_id_loses_no_counts() {
+    let body = json!({"object": "chat.completion", "model": "/models/My Model.gguf", "service_tier": "my tier",
+        "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}});
+    let answer = by("llama-cpp", &body);
+    assert_eq!(only(&answer), usage(&[(Bucket::Input, 1), (Bucket::Output, 2)]));
+    assert_eq!(
+        (&answer.calls[0].model, answer.calls[0].service_tier.as_deref()),
+        (&None, Some("unreadable"))
+    );
+}
+
+#[test]
+fn a_list_of_embeddings_is_no_chat() {
+    let body = json!({"object": "list", "data": [{"object": "embedding", "embedding": [0.1]}], "model": "m",
+        "usage": {"prompt_tokens": 8, "total_tokens": 8}});
+    assert_eq!(alone(&body).calls[0].operation, Some("embeddings"));
+}
+
+#[test]
+fn a_region_is_kept_where_the_model_answers_without_it() {
+    let body = json!({"type": "message", "role": "assistant", "model": "claude-haiku-4-5-20251001",
+        "usage": {"input_tokens": 10, "output_tokens": 5}})
+    .to_string();
+    let asked = "global.anthropic.claude-haiku-4-5-20251001-v1:0";
+    let path = format!("/model/{asked}/invoke");
+    let answer = extract(body.as_bytes(), Hints { path: Some(&path), ..Hints::default() });
+    assert_eq!(answer.calls[0].model.as_ref().unwrap().as_str(), asked);
+}

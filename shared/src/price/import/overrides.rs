@@ -133,6 +133,8 @@ impl Overrides {
                 Some(model) if !is_first => model.prices.push(price),
                 Some(model) => model.prices = vec![price],
                 None => file.models.push(ModelFile {
+                    // The price of a tier stands beside the standard one.
+                    add: own.tier.is_some(),
                     provider: provider.clone().into(),
                     model: own.model.clone().into(),
                     aliases: texts(&own.aliases),
