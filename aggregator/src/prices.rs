@@ -103,6 +103,7 @@ impl<S: BookStore, C: Clock> Prices<S, C> {
     async fn list(&self) -> Result<String, Problem> {
         let embedded = embedded_file().map_err(|e| broken(&e))?;
         let mut books = self.store.books().await.map_err(|e| failed(&e))?;
+        books.retain(|book| book.version != embedded.version.as_str());
         books.push(line(&embedded, None));
         let current = match &self.books {
             Some(books) => books.current().version().to_owned(),
@@ -219,10 +220,15 @@ pub async fn put_in_force<S: BookStore>(
 /// Puts the newest kept book in force, or the one that is compiled in.
 pub async fn begin<S: BookStore>(store: &S, books: &Books, at: jiff::Timestamp) -> Result<(), InForceError> {
     let wrong = |error: &dyn std::fmt::Display| InForceError::Book(error.to_string());
+    let embedded = embedded_file().map_err(|e| wrong(&e))?;
+    // A later release is compiled with another, and may still be asked to reprice by this one.
+    if store.book(embedded.version.as_str()).await?.is_none() {
+        let json = embedded.write().map_err(|e| wrong(&e))?;
+        store.put_book(&StoredBook { line: line(&embedded, Some(at)), derived: true, json }).await?;
+    }
     let Some(newest) = store.newest_book().await? else {
         // It is in force already; what the configuration made of it is to be kept.
         let version = books.current().version().to_owned();
-        let embedded = embedded_file().map_err(|e| wrong(&e))?;
         if store.book(&version).await?.is_none() && books.has_overrides() {
             put_in_force(store, books, &embedded, at).await?;
         }

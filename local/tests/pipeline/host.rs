@@ -6,6 +6,7 @@ use local::dir::{DataDir, DataDirError};
 use local::stream::{StreamLog, StreamOptions};
 use serde_json::json;
 use shared::ledger::{RecordStore, RollupQuery, RollupStore};
+use shared::price::BookStore;
 use shared::rollup::ScopeKind;
 use shared::stream::{EventStream, PutRecord};
 use shared::window::WindowKind;
@@ -32,6 +33,18 @@ fn a_restart_goes_on_where_it_stopped() {
     assert_eq!(tokens(&world), 20);
     let counted: i64 = world.pipeline().status()().counts.events;
     assert!(counted < 20, "a restart does not begin from the beginning: {counted}");
+}
+
+/// A later release is compiled with another book, and what this one priced can still be repriced by it.
+#[test]
+fn the_compiled_in_book_is_kept_and_is_no_import() {
+    let mut world = World::new();
+    world.restart();
+    let embedded = shared::price::embedded_file().unwrap();
+    let ledger = world.pipeline().ledger();
+    let kept = world.block_on(ledger.book(embedded.version.as_str())).unwrap().unwrap();
+    assert_eq!(kept.json, embedded.write().unwrap());
+    assert_eq!(world.block_on(ledger.newest_book()).unwrap(), None);
 }
 
 #[test]
