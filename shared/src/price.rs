@@ -1,7 +1,7 @@
 //! The price book: effective-dated unit prices by provider and model, and what applied to an event.
 //!
-//! The book is data, read once ([`file`]); a lookup goes from a name to an entry ([`index`]), and from there to
-//! the prices of its time and tier ([`entry`]), which are shared with the records that keep them ([`applied`]).
+//! The book is data, read once (`file`); a lookup goes from a name to an entry (`index`), and from there to
+//! the prices of its time and tier (`entry`), which are shared with the records that keep them (`applied`).
 
 mod applied;
 mod books;

@@ -61,7 +61,7 @@ pub(crate) struct RepriceArgs {
     #[arg(long, value_name = "RUN", requires = "apply",
           conflicts_with_all = ["run", "from", "to", "agents", "models", "unpriced", "closed"])]
     pub(crate) resume: Option<String>,
-    /// With --data: settings in TOML, of which [prices] is used.
+    /// With --data: settings in TOML, of which `prices` is used.
     #[arg(long, value_name = "FILE", requires = "data")]
     pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
