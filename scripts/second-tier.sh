@@ -51,6 +51,9 @@ if [ -f "$prices" ]; then
     echo "-- the embedded price book is what its source makes"
     AGENTLEDGER_PRICES=$(realpath "$prices") \
         cargo test --locked -p shared --test prices_data -- --ignored --nocapture the_embedded_book
+elif [ -n "${AGENTLEDGER_PRICES:-}" ]; then
+    echo "the embedded price book: AGENTLEDGER_PRICES names '$prices', which is no file" >&2
+    exit 1
 else
     echo "-- the embedded price book: its source is not here"
 fi

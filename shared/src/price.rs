@@ -31,6 +31,7 @@ pub use diff::{Difference, diff};
 pub use error::PriceBookError;
 pub use file::{BookFile, LongFile, ModelFile, PriceFile, ProviderFile, RateTexts, Text};
 pub use store::{BookLine, BookReport, BookStore, MAX_VERSION_BYTES, StoredBook, check_version};
+pub use tier::is_standard as is_standard_tier;
 
 /// Price facts of genai-prices, as imported.
 const EMBEDDED: &str = include_str!("../data/prices.json");

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::event::UsageEvent;
-use shared::price::AppliedPrice;
+use shared::price::{AppliedPrice, is_standard_tier};
 use shared::usage::{Bucket, Usage};
 
 /// Why calls have no price.
@@ -50,10 +50,9 @@ pub(super) fn reason<'a>(
         usage.iter().map(|(bucket, _)| bucket).filter(|bucket| price.rate(*bucket, usage).is_none()).collect()
     };
     let Some(lacks) = candidates.map(lacking).min_by_key(Vec::len) else {
-        let is_standard = |tier: &str| matches!(tier, "default" | "standard" | "auto");
         let reason = match (&event.model, event.service_tier.as_deref()) {
             (None, _) => UnpricedReason::NoModel,
-            (Some(_), Some(tier)) if !is_standard(tier) => UnpricedReason::NoPriceForTier,
+            (Some(_), Some(tier)) if !is_standard_tier(tier) => UnpricedReason::NoPriceForTier,
             (Some(_), _) => UnpricedReason::NoPrice,
         };
         return (reason, Vec::new());

@@ -41,7 +41,12 @@ pub(super) fn canonical(name: &str) -> Option<&'static str> {
     NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, tier)| *tier)
 }
 
-/// The same at one provider. `OpenRouter` hands on what its upstream called the capacity that it used, and bills
+/// Whether a provider's name of a tier means its standard one.
+pub fn is_standard(name: &str) -> bool {
+    canonical(name) == Some(STANDARD)
+}
+
+/// [`canonical`] at one provider. `OpenRouter` hands on what its upstream called the capacity that it used, and bills
 /// the same for it: its stated costs of such calls are those of the standard price.
 pub(super) fn at(provider: &str, name: &str) -> Option<&'static str> {
     canonical(name).or((provider == "openrouter").then_some(STANDARD))
