@@ -43,7 +43,7 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                 }
                 continue;
             }
-            let (chunk, commit) = take_chunk(&mut queue, lane.number, most);
+            let (chunk, commit) = take_chunk(&mut queue, lane.number, &Room::of(&self.ledger));
             fresh = fresh.saturating_sub(chunk.len());
             match self.ledger.commit(commit).await {
                 Ok(()) => {
@@ -261,15 +261,36 @@ pub(crate) fn lost_races(agent: &AgentId, key: &RecordKey) -> LedgerError {
     LedgerError::Retry(format!("record {agent} {key} was written by others {RACES} times in between"))
 }
 
+/// What fits a transaction.
+struct Room {
+    items: usize,
+    records: usize,
+    bytes: usize,
+}
+
+impl Room {
+    fn of<L: RecordStore>(ledger: &L) -> Self {
+        Self {
+            items: ledger.max_commit_items(),
+            records: ledger.max_commit_records(),
+            bytes: ledger.max_commit_bytes(),
+        }
+    }
+}
+
 /// Takes records off the queue as long as they fit one transaction with their merged additions.
-fn take_chunk(queue: &mut VecDeque<Prepared>, lane: u32, most: usize) -> (Vec<Prepared>, Commit) {
+fn take_chunk(queue: &mut VecDeque<Prepared>, lane: u32, room: &Room) -> (Vec<Prepared>, Commit) {
     let mut chunk: Vec<Prepared> = Vec::new();
     let mut additions = Additions::default();
+    let mut bytes = 0_usize;
     while let Some(ready) = queue.front() {
         let items = chunk.len() + 1 + additions.len_with(&ready.additions);
-        if items > most {
+        let more = if room.bytes == usize::MAX { 0 } else { ready.record.data.weight() };
+        let is_full = chunk.len() == room.records || bytes.saturating_add(more) > room.bytes;
+        if items > room.items || (is_full && !chunk.is_empty()) {
             break;
         }
+        bytes = bytes.saturating_add(more);
         if additions.merge(&ready.additions).is_err() {
             // Their sum would not fit: this one goes into the next transaction.
             additions = chunk.iter().fold(Additions::default(), |mut sum, ready| {

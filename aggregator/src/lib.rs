@@ -50,8 +50,14 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
         let failed = match self.ledger.closed_before().await {
             Ok(closed_before) => {
                 let lanes = self.read(&event, &mut batch).await;
+                let numbers: Vec<u32> = lanes.keys().copied().collect();
+                let read: Vec<usize> = lanes.values().flatten().map(|unit| unit.origin).collect();
                 for (lane, units) in lanes {
                     self.commit_lane(lane, units, closed_before, &mut batch).await;
+                }
+                // What is committed counts, but nobody is told of it yet: the records come again until it is.
+                if let Err(error) = self.ledger.settle(&numbers).await {
+                    read.into_iter().for_each(|origin| batch.fail(origin, &error));
                 }
                 self.note_arrived(&mut batch).await;
                 std::mem::take(&mut batch.failed)

@@ -197,7 +197,11 @@ impl<L: RecordStore + RepricingStore, M: Metrics, C: Clock> Repricer<L, M, C> {
         }
         let Some(place) = run.next.clone() else { return Ok((run, Step::default())) };
         let job = Job { run: &run.run, selection: &run.selection, book, writes: true };
-        let step = self.step(&job, Some(place)).await?;
+        let step = self.step(&job, Some(place)).await;
+        // What was committed is to be seen, also where the step broke off.
+        let settled = self.ledger.settle(&[REPRICING_LANE]).await;
+        let step = step?;
+        settled?;
         let mut figures = run.figures.clone();
         step.rows.values().try_for_each(|row| figures.add(row))?;
         let further = Run {
@@ -296,6 +300,7 @@ impl<L: RecordStore + RepricingStore, M: Metrics, C: Clock> Repricer<L, M, C> {
         let mut settled = Vec::new();
         let mut waiting: Vec<Ready> = Vec::new();
         let mut additions = Additions::default();
+        let mut bytes = 0_usize;
         for record in page {
             match self.need(&record, job)? {
                 Need::Nothing => settled.push((record.agent, record.data)),
@@ -305,11 +310,17 @@ impl<L: RecordStore + RepricingStore, M: Metrics, C: Clock> Repricer<L, M, C> {
                 }
                 Need::One(ready) => {
                     let items = waiting.len() + 1 + additions.len_with(&ready.additions);
-                    if items > self.ledger.max_commit_items() {
+                    let more = ready.after.weight();
+                    let is_full = items > self.ledger.max_commit_items()
+                        || waiting.len() == self.ledger.max_commit_records()
+                        || bytes.saturating_add(more) > self.ledger.max_commit_bytes();
+                    if is_full && !waiting.is_empty() {
+                        bytes = 0;
                         let full = std::mem::take(&mut waiting);
                         self.commit(full, std::mem::take(&mut additions), job, found, batch, &mut settled)
                             .await?;
                     }
+                    bytes = bytes.saturating_add(more);
                     additions.merge(&ready.additions)?;
                     waiting.push(*ready);
                 }

@@ -143,6 +143,18 @@ impl<L: Ledger> RecordStore for Faulty<L> {
         self.max_items
     }
 
+    fn max_commit_records(&self) -> usize {
+        self.inner.max_commit_records()
+    }
+
+    fn max_commit_bytes(&self) -> usize {
+        self.inner.max_commit_bytes()
+    }
+
+    async fn settle(&self, lanes: &[u32]) -> Result<(), LedgerError> {
+        self.call(self.inner.settle(lanes)).await
+    }
+
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
         self.call(async {
             self.inner.commit(commit.clone()).await?;

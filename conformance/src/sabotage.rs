@@ -82,6 +82,18 @@ impl<L: Ledger> RecordStore for Sabotaged<L> {
         self.inner.max_commit_items()
     }
 
+    fn max_commit_records(&self) -> usize {
+        self.inner.max_commit_records()
+    }
+
+    fn max_commit_bytes(&self) -> usize {
+        self.inner.max_commit_bytes()
+    }
+
+    async fn settle(&self, lanes: &[u32]) -> Result<(), LedgerError> {
+        self.inner.settle(lanes).await
+    }
+
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
         let repricing = commit.lane == REPRICING_LANE;
         let records = || Commit { additions: Additions::default(), ..commit.clone() };

@@ -181,8 +181,25 @@ pub trait RecordStore: Send + Sync {
         MAX_COMMIT_ITEMS
     }
 
-    /// Commits a transaction of at most [`Self::max_commit_items`].
+    /// The most records among them.
+    fn max_commit_records(&self) -> usize {
+        usize::MAX
+    }
+
+    /// The most bytes of these, by [`RecordData::weight`](crate::record::RecordData::weight).
+    fn max_commit_bytes(&self) -> usize {
+        usize::MAX
+    }
+
+    /// Commits a transaction within these limits.
     fn commit(&self, commit: Commit) -> impl Future<Output = Result<(), CommitError>> + Send;
+
+    /// Brings what was committed to these lanes into the stored rollups, in a ledger that keeps a journal before
+    /// them. Totals read the same before and after; whoever watches the stored rollups for changes is told here.
+    fn settle(&self, lanes: &[u32]) -> impl Future<Output = Result<(), LedgerError>> + Send {
+        let _ = lanes;
+        std::future::ready(Ok(()))
+    }
 
     /// Reads records by key, consistently, in the order asked for.
     fn get(
@@ -222,7 +239,8 @@ pub type TakeRow<'a> = &'a mut (dyn FnMut(usize, RollupRow) -> Result<(), Ledger
 
 /// Totals (A4).
 pub trait RollupStore: Send + Sync {
-    /// Reads rollups, all as of one instant, so that what they add up to was true once. Lanes are summed; the
+    /// Reads rollups, all as of one instant, so that what they add up to was true once; in a ledger where lanes
+    /// are apart, each lane as of one instant, and no correction without what it corrects. Lanes are summed; the
     /// rows of one query come in ascending order of window and scope, and none is kept.
     fn rollups(
         &self,
@@ -353,11 +371,11 @@ impl<L: RecordStore + RollupStore + SequenceStore + BudgetStore + AlertStore + R
 
 /// A shared ledger is a ledger.
 macro_rules! forward {
-    ($port:ident { $(limit $plain:ident -> $type:ty;)? $(fn $name:ident(&self $(, $arg:ident: $ty:ty)* $(,)?) -> $out:ty;)* }) => {
+    ($port:ident { $(limit $plain:ident -> $type:ty;)* $(fn $name:ident(&self $(, $arg:ident: $ty:ty)* $(,)?) -> $out:ty;)* }) => {
         impl<L: $port> $port for std::sync::Arc<L> {
             $(fn $plain(&self) -> $type {
                 (**self).$plain()
-            })?
+            })*
 
             $(fn $name(&self $(, $arg: $ty)*) -> impl Future<Output = $out> + Send {
                 (**self).$name($($arg),*)
@@ -368,7 +386,10 @@ macro_rules! forward {
 
 forward!(RecordStore {
     limit max_commit_items -> usize;
+    limit max_commit_records -> usize;
+    limit max_commit_bytes -> usize;
     fn commit(&self, commit: Commit) -> Result<(), CommitError>;
+    fn settle(&self, lanes: &[u32]) -> Result<(), LedgerError>;
     fn get(&self, keys: &[(AgentId, RecordKey)]) -> Result<Vec<Option<Record>>, LedgerError>;
     fn records(&self, query: &RecordQuery) -> Result<Vec<Record>, LedgerError>;
     fn put_conflict(&self, conflict: Conflict) -> Result<bool, LedgerError>;

@@ -266,6 +266,21 @@ impl RecordData {
         Ok(additions.without_zeros())
     }
 
+    /// About how many bytes its JSON has, without making it: not less, except where text has to be escaped.
+    pub fn weight(&self) -> usize {
+        const EVENT: usize = 512;
+        const PRICE: usize = 768;
+        let tags = |event: &UsageEvent| {
+            event.tags.iter().map(|(name, value)| name.len() + value.len() + 6).sum::<usize>()
+        };
+        let calls = match &self.content {
+            Content::Usage(events) => events.iter().map(|stored| EVENT * 2 + tags(&stored.event)).sum(),
+            _ => EVENT,
+        };
+        let others = self.outcomes.len() + self.sealed_corrections.len() + self.corrections.len();
+        calls + (others + 1) * EVENT + (self.prices.len() + self.adjustments.len()) * PRICE
+    }
+
     /// The span of its events' times; none if it holds none.
     pub fn span(&self) -> Option<(jiff::Timestamp, jiff::Timestamp)> {
         match &self.content {

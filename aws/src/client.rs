@@ -1,0 +1,59 @@
+//! How AWS is called: regions and credentials from the environment, TLS by rustls with ring, time limits and
+//! retries on every call.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+
+/// How patient calls are.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// To connect.
+    pub connect: Duration,
+    /// For one attempt.
+    pub attempt: Duration,
+    /// For all attempts of one call, pauses included.
+    pub call: Duration,
+    /// Attempts, the first one included.
+    pub attempts: u32,
+}
+
+impl Patience {
+    /// Of a request that someone waits for.
+    pub const REQUEST: Self = Self {
+        connect: Duration::from_millis(1_500),
+        attempt: Duration::from_secs(3),
+        call: Duration::from_secs(8),
+        attempts: 4,
+    };
+    /// Of a consumer, whose batch comes again.
+    pub const CONSUMER: Self = Self {
+        connect: Duration::from_secs(2),
+        attempt: Duration::from_secs(8),
+        call: Duration::from_secs(25),
+        attempts: 6,
+    };
+}
+
+/// The configuration of the environment: region, credentials and `AWS_ENDPOINT_URL` as the SDKs read them.
+///
+/// Attempts are repeated with exponential back-off and jitter, as the SDKs' standard mode does.
+pub async fn load(patience: Patience) -> SdkConfig {
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+        .build_https();
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(patience.connect)
+        .operation_attempt_timeout(patience.attempt)
+        .operation_timeout(patience.call)
+        .build();
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        .retry_config(RetryConfig::standard().with_max_attempts(patience.attempts))
+        .timeout_config(timeouts)
+        .load()
+        .await
+}
