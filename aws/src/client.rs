@@ -7,6 +7,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 /// How patient calls are.
 #[derive(Clone, Copy, Debug)]
@@ -38,20 +39,22 @@ impl Patience {
     };
 }
 
+/// What sends requests: TLS by rustls with ring, the roots of the system.
+pub fn http() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https()
+}
+
 /// The configuration of the environment: region, credentials and `AWS_ENDPOINT_URL` as the SDKs read them.
 ///
 /// Attempts are repeated with exponential back-off and jitter, as the SDKs' standard mode does.
 pub async fn load(patience: Patience) -> SdkConfig {
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-        .build_https();
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(patience.connect)
         .operation_attempt_timeout(patience.attempt)
         .operation_timeout(patience.call)
         .build();
     aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
+        .http_client(http())
         .retry_config(RetryConfig::standard().with_max_attempts(patience.attempts))
         .timeout_config(timeouts)
         .load()

@@ -1,1 +1,304 @@
 //! The ledger in one DynamoDB table.
+//!
+//! A commit is one transaction: the records, each under its condition, and one entry of the lane's journal that
+//! holds what they add to the rollups. Entries are numbered, and are brought into the rollups afterwards, each
+//! rollup remembering the number that it has come to: so an entry adds once, whoever brings it in, however often.
+//! Readers add what is not brought in yet. See `docs/adr/0009-dynamodb.md`.
+
+mod alerts;
+mod aside;
+mod books;
+mod budgets;
+mod call;
+mod change;
+mod commit;
+mod deliveries;
+mod directory;
+mod journal;
+mod keys;
+mod records;
+mod repricings;
+mod revocations;
+mod rollups;
+mod sequences;
+mod settle;
+mod snapshot;
+mod totals;
+mod value;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Select};
+use shared::ledger::LedgerError;
+
+use call::{RACES, failed, pause};
+use keys::Key;
+use value::{Item, str_of, text};
+
+pub use change::to_change;
+
+/// The index of records, alerts, conflicts and the quarantine by time.
+const BY_TIME: &str = "by_time";
+/// The index of records with corrections that take no effect.
+const UNMET: &str = "unmet";
+/// The most keys of one `BatchGetItem`.
+const BATCH: usize = 100;
+/// How many calls of one request are made at once.
+const PARALLEL: usize = 16;
+
+/// The ledger in a table. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Table {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    client: Client,
+    name: String,
+    /// The newest number of each lane's journal, as far as is known here. What is stale is found out.
+    heads: Mutex<HashMap<u32, u64>>,
+    /// What is noted in the directory already.
+    noted: Mutex<BTreeSet<Key>>,
+}
+
+impl Table {
+    /// The ledger in the table of this name.
+    pub fn new(client: Client, name: String) -> Self {
+        let inner = Inner { client, name, heads: Mutex::default(), noted: Mutex::default() };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    fn client(&self) -> &Client {
+        &self.inner.client
+    }
+
+    fn heads(&self) -> MutexGuard<'_, HashMap<u32, u64>> {
+        // Whatever panicked, a stale number is found out.
+        self.inner.heads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads an item, consistently.
+    async fn item(&self, key: Key) -> Result<Option<Item>, LedgerError> {
+        let got = self
+            .client()
+            .get_item()
+            .table_name(self.name())
+            .key("pk", text(key.0))
+            .key("sk", text(key.1))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| failed("reading an item", &e))?;
+        Ok(got.item)
+    }
+
+    /// Reads items, consistently, in any order.
+    async fn items(&self, keys: Vec<Key>) -> Result<HashMap<Key, Item>, LedgerError> {
+        let mut found = HashMap::new();
+        for some in keys.chunks(BATCH) {
+            // A key that is named twice is refused.
+            let some: BTreeSet<&Key> = some.iter().collect();
+            let key = |key: &&Key| {
+                HashMap::from([("pk".to_owned(), text(&key.0)), ("sk".to_owned(), text(&key.1))])
+            };
+            let mut wanted: Vec<_> = some.iter().map(key).collect();
+            for attempt in 0..RACES {
+                let request =
+                    KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true).build();
+                let request = request.map_err(|e| LedgerError::Broken(e.to_string()))?;
+                let got = self
+                    .client()
+                    .batch_get_item()
+                    .request_items(self.name(), request)
+                    .send()
+                    .await
+                    .map_err(|e| failed("reading items", &e))?;
+                for item in got.responses.into_iter().flat_map(|mut by| by.remove(self.name())).flatten() {
+                    found.insert((str_of(&item, "pk")?.to_owned(), str_of(&item, "sk")?.to_owned()), item);
+                }
+                let left = got.unprocessed_keys.and_then(|mut by| by.remove(self.name()));
+                wanted = left.map(|left| left.keys).unwrap_or_default();
+                if wanted.is_empty() {
+                    break;
+                }
+                pause(attempt).await;
+            }
+            if !wanted.is_empty() {
+                return Err(LedgerError::Retry("reading items: throttled for long".to_owned()));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads the items of a query, page by page, until `take` has enough.
+    async fn query(
+        &self,
+        query: Query<'_>,
+        mut take: impl FnMut(Item) -> Result<bool, LedgerError>,
+    ) -> Result<(), LedgerError> {
+        let mut from: Option<Item> = None;
+        loop {
+            let (pk, sk) = if query.index == Some(UNMET) {
+                ("upk", "usk")
+            } else if query.index.is_some() {
+                ("tpk", "tsk")
+            } else {
+                ("pk", "sk")
+            };
+            let mut request = self
+                .client()
+                .query()
+                .table_name(self.name())
+                .set_index_name(query.index.map(str::to_owned))
+                .consistent_read(query.index.is_none())
+                .scan_index_forward(!query.newest_first)
+                .set_limit(query.page.and_then(|page| i32::try_from(page).ok()))
+                .set_exclusive_start_key(from.take())
+                .expression_attribute_names("#p", pk)
+                .expression_attribute_values(":p", text(query.pk.clone()));
+            let mut condition = "#p = :p".to_owned();
+            match &query.sort {
+                Sort::All => {}
+                Sort::Prefix(prefix) => {
+                    condition.push_str(" AND begins_with(#s, :a)");
+                    request = request.expression_attribute_values(":a", text(prefix.clone()));
+                }
+                Sort::Between(first, last) => {
+                    condition.push_str(" AND #s BETWEEN :a AND :b");
+                    request = request
+                        .expression_attribute_values(":a", text(first.clone()))
+                        .expression_attribute_values(":b", text(last.clone()));
+                }
+            }
+            if !matches!(query.sort, Sort::All) {
+                request = request.expression_attribute_names("#s", sk);
+            }
+            if query.index.is_some() {
+                request = request.select(Select::AllProjectedAttributes);
+            }
+            let page = request
+                .key_condition_expression(condition)
+                .send()
+                .await
+                .map_err(|e| failed("listing items", &e))?;
+            for item in page.items.unwrap_or_default() {
+                if !take(item)? {
+                    return Ok(());
+                }
+            }
+            from = page.last_evaluated_key.filter(|key| !key.is_empty());
+            if from.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// All items of a partition.
+    async fn partition(&self, pk: &str) -> Result<Vec<Item>, LedgerError> {
+        let mut found = Vec::new();
+        self.query(Query::of(pk), |item| {
+            found.push(item);
+            Ok(true)
+        })
+        .await?;
+        Ok(found)
+    }
+
+    /// Keys of an index's partition, the newest first, and then the items.
+    async fn newest(&self, tpk: &str, limit: usize) -> Result<Vec<Item>, LedgerError> {
+        let mut keys = Vec::new();
+        let query = Query { index: Some(BY_TIME), newest_first: true, page: Some(limit), ..Query::of(tpk) };
+        if limit > 0 {
+            self.query(query, |item| {
+                keys.push((str_of(&item, "pk")?.to_owned(), str_of(&item, "sk")?.to_owned()));
+                Ok(keys.len() < limit)
+            })
+            .await?;
+        }
+        let mut items = self.items(keys.clone()).await?;
+        Ok(keys.into_iter().filter_map(|key| items.remove(&key)).collect())
+    }
+
+    /// Writes an item if there is none; false if there is one.
+    async fn put_new(&self, item: Item) -> Result<bool, LedgerError> {
+        let put = self
+            .client()
+            .put_item()
+            .table_name(self.name())
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .send()
+            .await;
+        match put {
+            Ok(_) => Ok(true),
+            Err(e) if e.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                Ok(false)
+            }
+            Err(e) => Err(failed("writing an item", &e)),
+        }
+    }
+
+    /// Writes an item that has the version `expected`, or none if that is 0; false if it has another.
+    async fn put_versioned(&self, item: Item, expected: u64) -> Result<bool, LedgerError> {
+        let put = self
+            .client()
+            .put_item()
+            .table_name(self.name())
+            .set_item(Some(item))
+            .condition_expression(if expected == 0 { "attribute_not_exists(pk)" } else { "#v = :v" });
+        let put = if expected == 0 {
+            put
+        } else {
+            put.expression_attribute_names("#v", "v")
+                .expression_attribute_values(":v", AttributeValue::N(expected.to_string()))
+        };
+        match put.send().await {
+            Ok(_) => Ok(true),
+            Err(e) if e.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                Ok(false)
+            }
+            Err(e) => Err(failed("writing an item", &e)),
+        }
+    }
+
+    async fn remove(&self, key: Key) -> Result<(), LedgerError> {
+        self.client()
+            .delete_item()
+            .table_name(self.name())
+            .key("pk", text(key.0))
+            .key("sk", text(key.1))
+            .send()
+            .await
+            .map(drop)
+            .map_err(|e| failed("removing an item", &e))
+    }
+}
+
+/// Which items of one partition.
+struct Query<'a> {
+    index: Option<&'a str>,
+    pk: String,
+    sort: Sort,
+    newest_first: bool,
+    page: Option<usize>,
+}
+
+enum Sort {
+    All,
+    Prefix(String),
+    Between(String, String),
+}
+
+impl Query<'_> {
+    fn of(pk: &str) -> Self {
+        Self { index: None, pk: pk.to_owned(), sort: Sort::All, newest_first: false, page: None }
+    }
+}

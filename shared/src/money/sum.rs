@@ -33,6 +33,11 @@ impl UsdSum {
         price.0.units().checked_mul(count).map(UsdSum)
     }
 
+    /// In units of 10^-15 US dollars.
+    pub fn units(self) -> i128 {
+        self.0
+    }
+
     /// The same sum with the other sign.
     #[must_use]
     pub fn negated(self) -> UsdSum {

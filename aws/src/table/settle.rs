@@ -1,0 +1,158 @@
+//! Bringing entries of journals into the rollups: each rollup has the number of the last entry that is in it, so
+//! an entry adds once, whoever brings it in, in whatever groups, and however often that is begun anew.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use shared::ledger::LedgerError;
+use shared::rollup::{Parts, RollupKey};
+
+use super::call::{RACES, failed, pause};
+use super::keys::{self, HEAD, LANES};
+use super::value::{number, number_of, text};
+use super::{Table, totals};
+
+/// How many entries are brought in together: what is the same rollup is written once.
+const GROUP: u64 = 64;
+/// How many rollups are written at once.
+const WRITERS: usize = 32;
+
+/// Entries that one rollup gets, by number.
+type Adds = Vec<(u64, Parts)>;
+
+impl Table {
+    /// Brings in everything that is open.
+    pub async fn settle_all(&self) -> Result<(), LedgerError> {
+        for (lane, _) in self.lanes().await? {
+            self.settle_lane(lane).await?;
+        }
+        Ok(())
+    }
+
+    /// Entries that are not brought in, over all lanes.
+    pub async fn backlog(&self) -> Result<u64, LedgerError> {
+        let mut open = 0;
+        for (lane, settled) in self.lanes().await? {
+            let head = self.item((keys::journal(lane), HEAD.to_owned())).await?;
+            let head = head.map(|item| number_of::<u64>(&item, "n")).transpose()?.flatten().unwrap_or(0);
+            open += head.saturating_sub(settled);
+        }
+        Ok(open)
+    }
+
+    /// Brings in what is open of a lane.
+    pub(super) async fn settle_lane(&self, lane: u32) -> Result<(), LedgerError> {
+        let (of_lane, of_head) =
+            ((LANES.to_owned(), format!("{lane:010}")), (keys::journal(lane), HEAD.to_owned()));
+        let items = self.items(vec![of_lane.clone(), of_head.clone()]).await?;
+        let number = |key, name| items.get(key).map(|item| number_of::<u64>(item, name)).transpose();
+        let mut settled = number(&of_lane, "settled")?.flatten().unwrap_or(0);
+        let head = number(&of_head, "n")?.flatten().unwrap_or(0);
+        while settled < head {
+            let last = head.min(settled + GROUP);
+            let entries = self.entries(lane, settled + 1, last).await?;
+            let mut by_rollup: BTreeMap<RollupKey, Adds> = BTreeMap::new();
+            for (n, entry) in entries {
+                for (key, parts) in entry.additions {
+                    by_rollup.entry(key).or_default().push((n, parts));
+                }
+            }
+            stream::iter(by_rollup)
+                .map(|(key, adds)| self.bring(lane, key, adds, settled + 1, last))
+                .buffer_unordered(WRITERS)
+                .try_collect::<()>()
+                .await?;
+            self.note_settled(lane, last).await?;
+            settled = last;
+        }
+        Ok(())
+    }
+
+    /// Brings entries into one rollup: all that it does not have.
+    async fn bring(
+        &self,
+        lane: u32,
+        key: RollupKey,
+        adds: Adds,
+        first: u64,
+        last: u64,
+    ) -> Result<(), LedgerError> {
+        let (pk, sk) = keys::rollup(&key, lane);
+        let mut has: Option<u64> = None;
+        for attempt in 0..RACES {
+            let mut sum = Parts::empty(key.window);
+            for (_, parts) in adds.iter().filter(|(n, _)| has.is_none_or(|has| *n > has)) {
+                sum.add(parts).map_err(|e| LedgerError::Broken(e.to_string()))?;
+            }
+            let mut update = self
+                .client()
+                .update_item()
+                .table_name(self.name())
+                .key("pk", text(&pk))
+                .key("sk", text(&sk))
+                .expression_attribute_names("#n", "n")
+                .expression_attribute_values(":last", number(last))
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+            update = match has {
+                None => update
+                    .condition_expression("attribute_not_exists(#n) OR #n < :first")
+                    .expression_attribute_values(":first", number(first)),
+                Some(has) => {
+                    update.condition_expression("#n = :has").expression_attribute_values(":has", number(has))
+                }
+            };
+            let mut expression = "SET #n = :last".to_owned();
+            for (n, (name, value)) in totals::attributes(&sum).into_iter().enumerate() {
+                expression.push_str(if n == 0 { " ADD " } else { ", " });
+                expression.push_str(&format!("#a{n} :a{n}"));
+                update = update
+                    .expression_attribute_names(format!("#a{n}"), name)
+                    .expression_attribute_values(format!(":a{n}"), number(value));
+            }
+            let error = match update.update_expression(expression).send().await {
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            };
+            if let Some(refused) = error.as_service_error()
+                && let aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(
+                    refused,
+                ) = refused
+            {
+                has = refused.item().map(|item| number_of(item, "n")).transpose()?.flatten();
+                // Someone brought in all of it, or the rollup was removed in between.
+                if has.is_some_and(|has| has >= last) {
+                    return Ok(());
+                }
+                continue;
+            }
+            match failed("bringing an entry into a rollup", &error) {
+                LedgerError::Retry(_) if attempt < 8 => pause(attempt).await,
+                error => return Err(error),
+            }
+        }
+        Err(LedgerError::Retry(format!("rollup {key} was in use by others for long")))
+    }
+
+    async fn note_settled(&self, lane: u32, last: u64) -> Result<(), LedgerError> {
+        let noted = self
+            .client()
+            .update_item()
+            .table_name(self.name())
+            .key("pk", text(LANES))
+            .key("sk", text(format!("{lane:010}")))
+            .update_expression("SET settled = :last")
+            .condition_expression("attribute_not_exists(settled) OR settled < :last")
+            .expression_attribute_values(":last", number(last))
+            .send()
+            .await;
+        match noted {
+            Ok(_) => Ok(()),
+            // Someone was further.
+            Err(e) if e.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                Ok(())
+            }
+            Err(e) => Err(failed("noting how far a lane was settled", &e)),
+        }
+    }
+}
