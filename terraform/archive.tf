@@ -63,40 +63,32 @@ resource "aws_s3_bucket_lifecycle_configuration" "archive" {
   bucket = aws_s3_bucket.archive[0].id
 
   rule {
-    id     = "clean"
+    id     = "keep"
     status = "Enabled"
     filter {}
+
+    dynamic "transition" {
+      for_each = var.archive.infrequent_after_days > 0 ? [var.archive.infrequent_after_days] : []
+      content {
+        days          = transition.value
+        storage_class = "STANDARD_IA"
+      }
+    }
+
+    dynamic "expiration" {
+      for_each = var.archive.expire_days > 0 ? [var.archive.expire_days] : []
+      content {
+        days = expiration.value
+      }
+    }
+
     # What was deleted by mistake can be had back for a month.
     noncurrent_version_expiration {
       noncurrent_days = 30
     }
+
     abort_incomplete_multipart_upload {
       days_after_initiation = 7
-    }
-  }
-
-  dynamic "rule" {
-    for_each = var.archive.infrequent_after_days > 0 ? [var.archive.infrequent_after_days] : []
-    content {
-      id     = "cool"
-      status = "Enabled"
-      filter {}
-      transition {
-        days          = rule.value
-        storage_class = "STANDARD_IA"
-      }
-    }
-  }
-
-  dynamic "rule" {
-    for_each = var.archive.expire_days > 0 ? [var.archive.expire_days] : []
-    content {
-      id     = "expire"
-      status = "Enabled"
-      filter {}
-      expiration {
-        days = rule.value
-      }
     }
   }
 
