@@ -19,9 +19,10 @@ locals {
 
   environments = {
     ingest = {
-      AGENTLEDGER_LANES    = tostring(local.lanes)
-      AGENTLEDGER_AUTH     = var.authentication
-      AGENTLEDGER_AUDIENCE = var.authentication == "token" ? var.token_audience : null
+      AGENTLEDGER_LANES             = tostring(local.lanes)
+      AGENTLEDGER_METRICS_NAMESPACE = local.namespace
+      AGENTLEDGER_AUTH              = var.authentication
+      AGENTLEDGER_AUDIENCE          = var.authentication == "token" ? var.token_audience : null
       # The PEM's base64 alone: a key is one word, and the environment of a function has 4 KB.
       AGENTLEDGER_PUBLIC_KEYS = var.authentication == "token" ? join(" ", [
         for key in var.public_keys : replace(replace(key, "/-----[A-Z ]+-----/", ""), "/\\s/", "")

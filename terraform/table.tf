@@ -1,6 +1,6 @@
 resource "aws_dynamodb_table" "ledger" {
   #checkov:skip=CKV_AWS_119:AWS's own key encrypts the table; a key of one's own is kms_key_arns.table, and costs by the month
-  name         = var.name
+  name         = coalesce(var.table_name, var.name)
   billing_mode = "PAY_PER_REQUEST"
   hash_key     = "pk"
   range_key    = "sk"

@@ -282,6 +282,17 @@ variable "permissions_boundary_arn" {
 
 # What is stored
 
+variable "table_name" {
+  description = "Name of the table; `name` if null. It is here for a table that was restored under another name."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.table_name == null || can(regex("^[A-Za-z0-9_.-]{3,255}$", var.table_name))
+    error_message = "table_name has 3 to 255 letters, digits and _ . -"
+  }
+}
+
 variable "point_in_time_recovery" {
   description = "Whether the table can be restored to any second of the last 35 days. It is charged by what is stored."
   type        = bool

@@ -257,6 +257,17 @@ run "own_keys" {
   }
 }
 
+run "a_restored_table" {
+  variables {
+    table_name = "AgentLedger-2"
+  }
+
+  assert {
+    condition     = output.table_name == "AgentLedger-2" && aws_lambda_function.aggregator.environment[0].variables.AGENTLEDGER_TABLE == "AgentLedger-2" && output.stream_name == "AgentLedger"
+    error_message = "the table can have another name than the rest"
+  }
+}
+
 run "outputs" {
   assert {
     condition     = output.table_name == "AgentLedger" && output.stream_name == "AgentLedger" && output.metrics_namespace == "AgentLedger"

@@ -38,11 +38,13 @@ run "names_and_choices" {
     alarm_action_arns        = ["pager"]
     watched_agents           = ["a", "a"]
     token_audience           = "two words"
+    table_name               = "a b"
   }
   expect_failures = [
     var.name, var.profile, var.packages, var.architecture, var.stream_mode, var.shard_count, var.stream_retention_hours,
     var.late_days, var.log_level, var.log_retention_days, var.permissions_boundary_arn, var.kms_key_arns, var.metrics_namespace,
     var.metric_agents, var.silence_hours, var.runbook, var.sweep_schedule, var.alarm_action_arns, var.watched_agents, var.token_audience,
+    var.table_name,
   ]
 }
 
