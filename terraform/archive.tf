@@ -9,8 +9,9 @@ resource "aws_s3_bucket" "archive" {
   #checkov:skip=CKV2_AWS_62:nothing waits for its objects: a replay is started by an operator
   count = local.archive ? 1 : 0
 
-  bucket        = var.archive.bucket_name
-  bucket_prefix = var.archive.bucket_name == null ? "${lower(var.name)}-archive-" : null
+  bucket = var.archive.bucket_name
+  # A prefix has at most 37 characters.
+  bucket_prefix = var.archive.bucket_name == null ? "${substr(lower(var.name), 0, 28)}-archive-" : null
   force_destroy = var.archive.force_destroy
 
   tags = var.tags

@@ -77,9 +77,11 @@ resource "aws_lambda_function" "alerter" {
   }
 
   logging_config {
-    log_format       = "JSON"
-    log_group        = aws_cloudwatch_log_group.function["alerter"].name
-    system_log_level = "WARN"
+    log_format = "JSON"
+    log_group  = aws_cloudwatch_log_group.function["alerter"].name
+    # What the function logs is its own to choose, by log_level. A report of each invocation would cost more than it.
+    application_log_level = "DEBUG"
+    system_log_level      = "WARN"
   }
 
   tracing_config {
@@ -121,9 +123,11 @@ resource "aws_lambda_function" "aggregator" {
   }
 
   logging_config {
-    log_format       = "JSON"
-    log_group        = aws_cloudwatch_log_group.function["aggregator"].name
-    system_log_level = "WARN"
+    log_format = "JSON"
+    log_group  = aws_cloudwatch_log_group.function["aggregator"].name
+    # What the function logs is its own to choose, by log_level. A report of each invocation would cost more than it.
+    application_log_level = "DEBUG"
+    system_log_level      = "WARN"
   }
 
   tracing_config {
@@ -165,9 +169,11 @@ resource "aws_lambda_function" "ingest" {
   }
 
   logging_config {
-    log_format       = "JSON"
-    log_group        = aws_cloudwatch_log_group.function["ingest"].name
-    system_log_level = "WARN"
+    log_format = "JSON"
+    log_group  = aws_cloudwatch_log_group.function["ingest"].name
+    # What the function logs is its own to choose, by log_level. A report of each invocation would cost more than it.
+    application_log_level = "DEBUG"
+    system_log_level      = "WARN"
   }
 
   tracing_config {

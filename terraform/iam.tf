@@ -26,10 +26,11 @@ locals {
     ingest = concat(
       # Revocations, and from when periods are open.
       [merge(local.read_table, { Resource = [local.table_arn] })],
+      # The description is asked for when an instance starts, so that its connection is open for the first request.
       [for arn in aws_kinesis_stream.events[*].arn : {
         Sid      = "PutEvents"
         Effect   = "Allow"
-        Action   = ["kinesis:PutRecords"]
+        Action   = ["kinesis:DescribeStreamSummary", "kinesis:PutRecords"]
         Resource = [arn]
       }],
       [for arn in local.direct ? [local.table_arn] : [] : {

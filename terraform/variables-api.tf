@@ -81,8 +81,8 @@ variable "principals" {
   }
 
   validation {
-    condition     = length(jsonencode(var.principals)) <= 3000
-    error_message = "principals are too many for a function's environment (3,000 bytes as JSON): use patterns, or tokens."
+    condition     = length(var.principals) <= 100 && length(jsonencode(var.principals)) <= 3000
+    error_message = "principals are at most 100, and 3,000 bytes as JSON, as a function's environment has 4 KB: use patterns, or tokens."
   }
 }
 

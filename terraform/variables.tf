@@ -207,9 +207,9 @@ variable "memory_mb" {
 }
 
 variable "timeout_seconds" {
-  description = "How long each function may take, in seconds. That of ingest is at most 29: API Gateway waits no longer than 30."
+  description = "How long each function may take, in seconds. That of ingest is from 11, as it tries to reach the stream for 10, to 29, as API Gateway waits for 30."
   type = object({
-    ingest     = optional(number, 10)
+    ingest     = optional(number, 15)
     aggregator = optional(number, 120)
     alerter    = optional(number, 60)
   })
@@ -217,8 +217,8 @@ variable "timeout_seconds" {
   nullable = false
 
   validation {
-    condition     = alltrue([for seconds in values(var.timeout_seconds) : seconds >= 3 && seconds <= 900 && floor(seconds) == seconds]) && var.timeout_seconds.ingest <= 29
-    error_message = "timeout_seconds are whole numbers from 3 to 900, and that of ingest at most 29."
+    condition     = alltrue([for seconds in values(var.timeout_seconds) : seconds >= 3 && seconds <= 900 && floor(seconds) == seconds]) && var.timeout_seconds.ingest >= 11 && var.timeout_seconds.ingest <= 29
+    error_message = "timeout_seconds are whole numbers from 3 to 900, and that of ingest from 11 to 29."
   }
 }
 

@@ -46,7 +46,7 @@ run "kinesis" {
   }
   assert {
     condition = toset(flatten([for s in jsondecode(aws_iam_role_policy.function["ingest"].policy).Statement : s.Action])) == toset([
-      "logs:CreateLogStream", "logs:PutLogEvents", "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query", "kinesis:PutRecords",
+      "logs:CreateLogStream", "logs:PutLogEvents", "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query", "kinesis:DescribeStreamSummary", "kinesis:PutRecords",
       "kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "xray:PutTelemetryRecords", "xray:PutTraceSegments",
     ])
     error_message = "ingest reads the ledger and writes the stream"
