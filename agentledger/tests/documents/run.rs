@@ -251,5 +251,5 @@ fn the_commands_of_the_runbook() {
         let name = format!("docs/operations.md, {}", section[0].section);
         run(&name, &section.iter().collect::<Vec<_>>(), &[PRELUDE, SERVER].concat());
     }
-    assert_eq!(counted(&all).1, 3);
+    assert_eq!(counted(&all).1, 8);
 }
