@@ -7,5 +7,7 @@ pub mod env;
 
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "function")]
+pub mod function;
 #[cfg(feature = "dynamodb")]
 pub mod table;
