@@ -25,7 +25,8 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     pub(crate) fn here() -> anyhow::Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the workspace has no directory")?;
+        let root =
+            Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the workspace has no directory")?;
         let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
         Ok(Self { root: root.to_owned(), target })
     }
@@ -38,7 +39,11 @@ pub(crate) struct Built {
 }
 
 /// Builds all of them.
-pub(crate) fn functions(workspace: &Workspace, arch: Arch, for_this_machine: bool) -> anyhow::Result<Vec<Built>> {
+pub(crate) fn functions(
+    workspace: &Workspace,
+    arch: Arch,
+    for_this_machine: bool,
+) -> anyhow::Result<Vec<Built>> {
     if arch == Arch::X86_64 && cfg!(all(target_arch = "x86_64", target_os = "linux")) {
         cargo(workspace, arch, false)?;
         let built = collect(workspace, arch)?;
@@ -87,7 +92,10 @@ fn cargo(workspace: &Workspace, arch: Arch, by_zig: bool) -> anyhow::Result<()> 
     command.args(["--features", &features.join(",")]);
     command.args(FUNCTIONS.iter().flat_map(|name| ["-p", name]));
     // Flags of the user's would show in the bytes.
-    command.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", flags(workspace)?).env("CARGO_INCREMENTAL", "0");
+    command
+        .env_remove("RUSTFLAGS")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(workspace)?)
+        .env("CARGO_INCREMENTAL", "0");
     run(&mut command)
 }
 

@@ -32,7 +32,13 @@ pub(crate) fn write(out: &Path, arch: Arch, built: &Built) -> anyhow::Result<Pac
     fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
     fs::write(&path, &zip).with_context(|| format!("cannot write {}", path.display()))?;
     let sha256 = Sha256::digest(&zip).iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Package { path, binary: built.binary.len(), zip: zip.len(), glibc: elf::glibc(&built.binary)?, sha256 })
+    Ok(Package {
+        path,
+        binary: built.binary.len(),
+        zip: zip.len(),
+        glibc: elf::glibc(&built.binary)?,
+        sha256,
+    })
 }
 
 fn pack(binary: &[u8]) -> anyhow::Result<Vec<u8>> {
