@@ -181,3 +181,53 @@ fn malformed(entry: &Entry) -> Option<String> {
     let other = part.corrections.iter().find(|(_, body)| !body.is_correction());
     other.map(|(index, _)| format!("event {index} of key {key} is no correction"))
 }
+
+#[cfg(test)]
+mod tests {
+    use shared::rollup::Scope;
+    use shared::usage::{Bucket, Usage};
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn one(team: &str, model: &str, tokens: u64) -> Additions {
+        let agent = Scope::one(ScopeKind::Agent, "a");
+        let scopes =
+            [Scope::org(), Scope::one(ScopeKind::Team, team), agent, Scope::one(ScopeKind::Model, model)];
+        let mut additions = Additions::default();
+        let totals = Totals::of_call(&Usage::new([(Bucket::Input, tokens)]).unwrap(), None);
+        additions.add(&scopes, at(1_795_000_000), &totals).unwrap();
+        additions
+    }
+
+    #[test]
+    fn each_call_counts_once_for_its_agent_its_model_and_its_team() {
+        let mut batch = Batch::default();
+        let (a, b) = (AgentId::parse("a").unwrap(), AgentId::parse("b").unwrap());
+        batch.committed(&a, &one("growth", "gpt", 1));
+        batch.committed(&a, &one("", "", 2));
+        batch.committed(&b, &one("growth", "gpt", 4));
+        let metrics = batch.metrics(at(0));
+        let agents = metrics.agents.iter().map(|delta| (delta.agent.as_str(), delta.totals.tokens()));
+        assert_eq!(agents.collect::<Vec<_>>(), [("a", 3), ("b", 4)]);
+        let named = |deltas: &[NameDelta]| {
+            deltas.iter().map(|delta| (delta.name.clone(), delta.totals.tokens())).collect::<Vec<_>>()
+        };
+        assert_eq!(named(&metrics.models), [(String::new(), 2), ("gpt".to_owned(), 5)]);
+        assert_eq!(named(&metrics.teams), [(String::new(), 2), ("growth".to_owned(), 5)]);
+    }
+
+    #[test]
+    fn lag_is_told_once_of_each_record_that_held_anything_new() {
+        let mut batch = Batch::default();
+        batch.received.extend([(0, at(10)), (1, at(11)), (2, at(99))]);
+        batch.is_new(0);
+        batch.is_new(0);
+        batch.is_new(2);
+        // Clocks differ: a receipt in the future is no time at all.
+        assert_eq!(batch.metrics(at(12)).lag_ms, [2_000, 0]);
+    }
+}

@@ -50,6 +50,17 @@ const PASSING: [&str; 23] = [
     "TransactionInProgressException",
 ];
 
+/// Codes of credentials that are wrong.
+const CREDENTIALS: [&str; 7] = [
+    "IncompleteSignature",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "MissingAuthenticationToken",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+];
+
 /// Whether an error code passes by itself.
 pub(crate) fn is_passing_code(code: &str) -> bool {
     PASSING.binary_search(&code).is_ok()
@@ -83,7 +94,13 @@ fn of_answer<E: ProvideErrorMetadata>(action: &str, target: &str, status: u16, e
     if is_passing_code(code) || status >= 500 || status == 429 {
         return Failure::Retry(format!("{action} on {target}: {code} ({said})"));
     }
-    let advice = if code.contains("AccessDenied") || code.starts_with("Authorization") || status == 403 {
+    // The SDK fetches others for the next call.
+    if code.starts_with("ExpiredToken") || code.starts_with("RequestExpired") {
+        return Failure::Retry(format!("{action} on {target}: {code} ({said})"));
+    }
+    let advice = if CREDENTIALS.contains(&code) {
+        " Are the caller's credentials those of this account, and is its clock right?".to_owned()
+    } else if code.contains("AccessDenied") || code.starts_with("Authorization") || status == 403 {
         format!(" Allow {action} on {target} in the policy of the caller's role.")
     } else if code.contains("NotFound") || code.contains("NonExistent") || code == "NoSuchBucket" {
         format!(" Is {target} in this account and region?")

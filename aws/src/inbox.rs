@@ -4,7 +4,7 @@
 //! An item is put without a condition under a key of its own, so that a put costs its size and nothing else;
 //! what makes an event count once is the ledger's commit, as with any stream. Key: `I#LANE#SPREAD`, where
 //! SPREAD is one of [`SPREAD`] at random, so that one busy lane is no hot partition; and the arrival in
-//! milliseconds with a UUIDv7, so that a replay reads a span of time in order.
+//! milliseconds with a version 7 UUID, so that a replay reads a span of time in order.
 
 mod event;
 mod item;

@@ -47,10 +47,11 @@ struct Metadata {
 
 /// The whole message of an alert.
 pub(super) fn notification(alert: &Alert, severity: Severity) -> serde_json::Result<String> {
+    // As characters: `:warning:` is a sign in Slack, and text in Teams.
     let mark = match severity {
-        Severity::Info => ":information_source:",
-        Severity::Warning => ":warning:",
-        Severity::Critical => ":rotating_light:",
+        Severity::Info => '\u{2139}',
+        Severity::Warning => '\u{26a0}',
+        Severity::Critical => '\u{1f6a8}',
     };
     let title = inert(&headline(alert));
     let mut context = BTreeMap::from([
