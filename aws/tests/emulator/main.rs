@@ -10,6 +10,7 @@
     feature = "sns",
     feature = "sqs"
 ))]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 mod archive;
 mod inbox;
