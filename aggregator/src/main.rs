@@ -8,7 +8,7 @@
 //! stream, a filter on `eventName` INSERT and `Keys.pk.S` with the prefix `I#`.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aggregator::Aggregator;
@@ -24,7 +24,7 @@ use aws_lambda_events::streams::KinesisEventResponse;
 use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
 use shared::clock::{Clock, SystemClock};
 use shared::ledger::RecordStore;
-use shared::price::{BookStore, Books, PriceBook};
+use shared::price::{BookFile, BookStore, Books, PriceBook};
 
 /// How often the table is asked for a price book that was imported.
 const BOOKS: Duration = Duration::from_secs(60);
@@ -62,8 +62,10 @@ struct Host {
     table: Table,
     metrics: Metrics,
     books: Books,
-    /// The versions that were in the table when the books were put in force.
-    versions: std::sync::Mutex<Option<Vec<String>>>,
+    /// The version of the book that is compiled in.
+    compiled_in: String,
+    /// The versions that were in the table when a book was put in force.
+    versions: Mutex<Option<Vec<String>>>,
     lateness: Lateness,
     books_again: Again,
     watermark_again: Again,
@@ -79,13 +81,16 @@ impl Host {
         let caps = Caps { agents: env::parsed(env::METRIC_AGENTS, caps.agents)?, ..caps };
         let cloudwatch = aws_sdk_cloudwatch::Client::new(&config);
         let metrics = Arc::new(CloudWatch::new(cloudwatch, namespace, caps, table.clone(), SystemClock));
-        let books = Books::from(PriceBook::embedded()?);
+        let book = PriceBook::embedded()?;
+        let compiled_in = book.version().to_owned();
+        let books = Books::from(book);
         let host = Self {
             aggregator: Aggregator::new(table.clone(), Arc::clone(&metrics), SystemClock, books.clone()),
             table,
             metrics,
             books,
-            versions: std::sync::Mutex::default(),
+            compiled_in,
+            versions: Mutex::default(),
             lateness: Lateness::from_env()?,
             books_again: Again::new(BOOKS, AFTER_FAILURE),
             watermark_again: Again::new(WATERMARK, AFTER_FAILURE),
@@ -96,18 +101,21 @@ impl Host {
         Ok(host)
     }
 
-    /// Reads the list of books, and the books only if that has changed: they are large.
+    /// Reads the list of books, and the newest only if that has changed: they are large.
     async fn put_newest_book_in_force(&self) -> Result<(), Error> {
         let versions: Vec<_> = self.table.books().await?.into_iter().map(|line| line.version).collect();
-        let known = || self.versions.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let known = || self.versions.lock().unwrap_or_else(PoisonError::into_inner);
         if known().as_ref() == Some(&versions) {
             return Ok(());
         }
-        let compiled_in = [self.books.current().version().to_owned()];
-        if known().is_some() || versions != compiled_in {
-            aggregator::prices::begin(&self.table, &self.books, SystemClock.now()).await?;
-            tracing::info!(book = self.books.current().version(), "a price book is in force");
+        let now = SystemClock.now();
+        if !versions.contains(&self.compiled_in) {
+            aggregator::prices::begin(&self.table, &self.books, now).await?;
+        } else if let Some(newest) = self.table.newest_book().await? {
+            let file = BookFile::read(&newest.json)?;
+            aggregator::prices::put_in_force(&self.table, &self.books, &file, now).await?;
         }
+        tracing::info!(book = self.books.current().version(), "a price book is in force");
         *known() = Some(versions);
         Ok(())
     }

@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use auth::{Access, Principals, PublicKey, Verifier};
@@ -18,6 +18,7 @@ use aws::stream::Kinesis;
 use aws::table::Table;
 use edge::{Code, GatewayRequest, GatewayResponse, Problem, answer_gateway};
 use ingest::{Ingest, IngestConfig};
+use jiff::Timestamp;
 use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
 use shared::clock::{Clock, SystemClock};
 use shared::ledger::{LedgerError, RecordStore};
@@ -76,6 +77,8 @@ struct Host {
     table: Table,
     verifier: Option<Arc<Verifier>>,
     lateness: Lateness,
+    /// The ledger's watermark, as it was last read.
+    closed: Mutex<Option<Timestamp>>,
     again: Again,
     namespace: String,
 }
@@ -100,6 +103,7 @@ impl Host {
             table,
             verifier,
             lateness,
+            closed: Mutex::default(),
             again: Again::new(EVERY, AFTER_FAILURE),
             namespace: env::optional(env::NAMESPACE).unwrap_or_else(|| env::DEFAULT_NAME.to_owned()),
         };
@@ -112,6 +116,7 @@ impl Host {
                 }
             }
         };
+        host.refuse_what_is_late();
         let (known, ()) = tokio::join!(host.look(), connect);
         match known {
             Ok(()) => host.again.looked(SystemClock.now(), true),
@@ -126,7 +131,6 @@ impl Host {
 
     /// Takes in the watermark and the revocations.
     async fn look(&self) -> Result<(), LedgerError> {
-        self.ingest.closed_before().set(self.lateness.oldest(SystemClock.now(), None));
         let revocations = async {
             match &self.verifier {
                 Some(verifier) => verifier.refresh(&self.table).await,
@@ -134,8 +138,18 @@ impl Host {
             }
         };
         let (closed, revoked) = tokio::join!(self.table.closed_before(), revocations);
-        self.ingest.closed_before().set(self.lateness.oldest(SystemClock.now(), closed?));
-        revoked
+        let closed = closed.map(|closed| *self.known_closed() = closed);
+        self.refuse_what_is_late();
+        closed.and(revoked)
+    }
+
+    fn known_closed(&self) -> MutexGuard<'_, Option<Timestamp>> {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refuse_what_is_late(&self) {
+        let oldest = self.lateness.oldest(SystemClock.now(), *self.known_closed());
+        self.ingest.closed_before().set(oldest);
     }
 
     async fn look_if_due(&self) {

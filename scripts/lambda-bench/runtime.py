@@ -120,10 +120,13 @@ class Function:
         return tuple(int(fields[name].split()[0]) * 1024 / 1e6 for name in ("VmRSS", "RssAnon"))
 
     def stop(self):
+        """Ends it; answers the processor's seconds of its whole life as the kernel counts them, ended threads too."""
         self.process.kill()
-        self.process.wait()
+        _, status, usage = os.wait4(self.process.pid, 0)
+        self.process.returncode = status
         self.server.shutdown()
         self.server.server_close()
+        return usage.ru_utime + usage.ru_stime
 
 
 def bootstrap(directory, name):

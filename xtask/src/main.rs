@@ -29,8 +29,8 @@ struct PackageArgs {
     /// Where to [default: target/lambda]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Of the two builds of x86_64 the one that needs nothing but Rust, also if it then asks for a newer glibc than
-    /// Amazon Linux 2023 has: for an emulator on this machine
+    /// Build for x86-64 with Rust's own tools alone, also if that asks for a newer glibc than Amazon Linux 2023 has: for
+    /// an emulator on this machine
     #[arg(long)]
     for_this_machine: bool,
 }

@@ -31,7 +31,12 @@ pub(crate) fn write(out: &Path, arch: Arch, built: &Built) -> anyhow::Result<Pac
     ensure!(zip.len() <= MOST, "{} has {} bytes, and may have {MOST}", path.display(), zip.len());
     fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
     fs::write(&path, &zip).with_context(|| format!("cannot write {}", path.display()))?;
-    let sha256 = Sha256::digest(&zip).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = Sha256::digest(&zip);
+    let sha256 = digest
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect();
     Ok(Package {
         path,
         binary: built.binary.len(),
