@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_lambda_events::kinesis::{KinesisEvent, KinesisEventRecord};
+use jiff::Timestamp;
 use shared::clock::Clock;
 use shared::hash::ContentHash;
 use shared::id::{AgentId, PART_EVENTS};
 use shared::ledger::{LedgerError, RecordStore, SequenceStore};
-use shared::metrics::{AgentDelta, BatchMetrics, Metrics};
-use shared::rollup::{Additions, ScopeKind};
+use shared::metrics::{AgentDelta, BatchMetrics, Metrics, NameDelta};
+use shared::rollup::{Additions, Parts, ScopeKind};
 use shared::sequence::SequenceMark;
 use shared::totals::Totals;
 use shared::window::WindowKind;
@@ -43,7 +44,13 @@ pub(crate) struct Batch {
     pub(crate) failed: BTreeSet<usize>,
     /// The numbers of submissions, by their stream record.
     pub(crate) marks: BTreeMap<usize, SequenceMark>,
+    /// When ingest received a stream record, while nothing of it was committed here.
+    received: BTreeMap<usize, Timestamp>,
+    /// The same, since something was.
+    fresh: Vec<Timestamp>,
     agents: BTreeMap<AgentId, Totals>,
+    models: BTreeMap<String, Totals>,
+    teams: BTreeMap<String, Totals>,
     pub(crate) duplicates: u64,
     pub(crate) conflicts: u64,
     pub(crate) quarantined: u64,
@@ -52,15 +59,20 @@ pub(crate) struct Batch {
 impl Batch {
     /// Counts what a commit added.
     pub(crate) fn committed(&mut self, agent: &AgentId, additions: &Additions) {
-        let totals = self.agents.entry(agent.clone()).or_default();
-        for (key, parts) in additions.iter() {
-            if key.scope.kind == ScopeKind::Org && key.window == WindowKind::Month {
-                for part in &parts.0 {
-                    // A metric that would pass what it can hold is left out; the ledger has the sum.
-                    let _ = totals.add(part);
-                }
+        for (key, parts) in additions.iter().filter(|(key, _)| key.window == WindowKind::Month) {
+            match key.scope.kind {
+                ScopeKind::Org => add(&mut self.agents, agent, parts),
+                ScopeKind::Model => add(&mut self.models, &key.scope.a, parts),
+                ScopeKind::Team => add(&mut self.teams, &key.scope.a, parts),
+                _ => {}
             }
         }
+    }
+
+    /// Notes that something of a stream record is new. What was there already says nothing of the lag: a replay
+    /// brings records that are days old.
+    pub(crate) fn is_new(&mut self, origin: usize) {
+        self.fresh.extend(self.received.remove(&origin));
     }
 
     /// Lets the stream record of a unit come again.
@@ -69,20 +81,37 @@ impl Batch {
         self.failed.insert(origin);
     }
 
-    pub(crate) fn metrics(self) -> BatchMetrics {
-        let agents = self
-            .agents
-            .into_iter()
-            .filter(|(_, totals)| !totals.is_zero())
-            .map(|(agent, totals)| AgentDelta { agent, totals })
-            .collect();
+    pub(crate) fn metrics(self, now: Timestamp) -> BatchMetrics {
+        let named = |(name, totals)| NameDelta { name, totals };
+        let lag =
+            |received: &Timestamp| u64::try_from(now.duration_since(*received).as_millis()).unwrap_or(0);
         BatchMetrics {
-            agents,
+            agents: nonzero(self.agents).map(|(agent, totals)| AgentDelta { agent, totals }).collect(),
+            models: nonzero(self.models).map(named).collect(),
+            teams: nonzero(self.teams).map(named).collect(),
+            lag_ms: self.fresh.iter().map(lag).collect(),
             duplicates: self.duplicates,
             conflicts: self.conflicts,
             quarantined: self.quarantined,
         }
     }
+}
+
+/// Adds the parts of a rollup to the sums under a name, which is cloned only for the first of them.
+fn add<K: Ord + Clone>(sums: &mut BTreeMap<K, Totals>, name: &K, parts: &Parts) {
+    if !sums.contains_key(name) {
+        sums.insert(name.clone(), Totals::default());
+    }
+    if let Some(totals) = sums.get_mut(name) {
+        for part in &parts.0 {
+            // A metric that would pass what it can hold is left out; the ledger has the sum.
+            let _ = totals.add(part);
+        }
+    }
+}
+
+fn nonzero<K>(sums: BTreeMap<K, Totals>) -> impl Iterator<Item = (K, Totals)> {
+    sums.into_iter().filter(|(_, totals)| !totals.is_zero())
 }
 
 impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
@@ -95,6 +124,7 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
             let reason = match StreamRecord::decode(payload) {
                 Ok(read) => match read.entries.iter().find_map(malformed) {
                     None => {
+                        batch.received.insert(origin, read.received);
                         if let Some(mark) = read.mark {
                             batch.marks.insert(origin, mark);
                         }
@@ -150,4 +180,54 @@ fn malformed(entry: &Entry) -> Option<String> {
     }
     let other = part.corrections.iter().find(|(_, body)| !body.is_correction());
     other.map(|(index, _)| format!("event {index} of key {key} is no correction"))
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::rollup::Scope;
+    use shared::usage::{Bucket, Usage};
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn one(team: &str, model: &str, tokens: u64) -> Additions {
+        let agent = Scope::one(ScopeKind::Agent, "a");
+        let scopes =
+            [Scope::org(), Scope::one(ScopeKind::Team, team), agent, Scope::one(ScopeKind::Model, model)];
+        let mut additions = Additions::default();
+        let totals = Totals::of_call(&Usage::new([(Bucket::Input, tokens)]).unwrap(), None);
+        additions.add(&scopes, at(1_795_000_000), &totals).unwrap();
+        additions
+    }
+
+    #[test]
+    fn each_call_counts_once_for_its_agent_its_model_and_its_team() {
+        let mut batch = Batch::default();
+        let (a, b) = (AgentId::parse("a").unwrap(), AgentId::parse("b").unwrap());
+        batch.committed(&a, &one("growth", "gpt", 1));
+        batch.committed(&a, &one("", "", 2));
+        batch.committed(&b, &one("growth", "gpt", 4));
+        let metrics = batch.metrics(at(0));
+        let agents = metrics.agents.iter().map(|delta| (delta.agent.as_str(), delta.totals.tokens()));
+        assert_eq!(agents.collect::<Vec<_>>(), [("a", 3), ("b", 4)]);
+        let named = |deltas: &[NameDelta]| {
+            deltas.iter().map(|delta| (delta.name.clone(), delta.totals.tokens())).collect::<Vec<_>>()
+        };
+        assert_eq!(named(&metrics.models), [(String::new(), 2), ("gpt".to_owned(), 5)]);
+        assert_eq!(named(&metrics.teams), [(String::new(), 2), ("growth".to_owned(), 5)]);
+    }
+
+    #[test]
+    fn lag_is_told_once_of_each_record_that_held_anything_new() {
+        let mut batch = Batch::default();
+        batch.received.extend([(0, at(10)), (1, at(11)), (2, at(99))]);
+        batch.is_new(0);
+        batch.is_new(0);
+        batch.is_new(2);
+        // Clocks differ: a receipt in the future is no time at all.
+        assert_eq!(batch.metrics(at(12)).lag_ms, [2_000, 0]);
+    }
 }

@@ -49,6 +49,7 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                 Ok(()) => {
                     for ready in &chunk {
                         lane.batch.committed(&ready.record.agent, &ready.additions);
+                        lane.batch.is_new(ready.unit.origin);
                         lane.fates[ready.n] = Some(Fate::Stands);
                     }
                 }
@@ -159,6 +160,7 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                         complete(&self.ledger, lane, ready.record).await?;
                     }
                     batch.committed(&agent, &ready.additions);
+                    batch.is_new(ready.unit.origin);
                     return Ok(Fate::Stands);
                 }
                 Err(CommitError::Refused(refusals)) => {

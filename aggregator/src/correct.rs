@@ -104,6 +104,7 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
             match self.ledger.commit(commit).await {
                 Ok(()) => {
                     batch.committed(agent, &additions);
+                    batch.is_new(unit.origin);
                     return Ok(());
                 }
                 Err(CommitError::Refused(_)) => {}

@@ -67,7 +67,7 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                 (0..event.records.len()).collect::<BTreeSet<_>>()
             }
         };
-        self.metrics.publish(batch.metrics()).await;
+        self.metrics.publish(batch.metrics(self.clock.now())).await;
         let mut response = KinesisEventResponse::default();
         response.set_failures(
             failed.iter().filter_map(|n| event.records.get(*n)).map(|r| &*r.kinesis.sequence_number),

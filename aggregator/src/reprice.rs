@@ -248,7 +248,7 @@ impl<L: RecordStore + RepricingStore, M: Metrics, C: Clock> Repricer<L, M, C> {
                 Ok(settled) => settled,
                 Err(error) => {
                     // What was committed is committed, whatever comes after it.
-                    self.metrics.publish(batch.metrics()).await;
+                    self.metrics.publish(batch.metrics(self.clock.now())).await;
                     return Err(error);
                 }
             };
@@ -260,12 +260,12 @@ impl<L: RecordStore + RepricingStore, M: Metrics, C: Clock> Repricer<L, M, C> {
             if is_last {
                 place = Place { agent: place.agent + 1, after: None };
                 if place.agent >= job.selection.agents.len() {
-                    self.metrics.publish(batch.metrics()).await;
+                    self.metrics.publish(batch.metrics(self.clock.now())).await;
                     return Ok(found);
                 }
             }
         }
-        self.metrics.publish(batch.metrics()).await;
+        self.metrics.publish(batch.metrics(self.clock.now())).await;
         found.next = Some(place);
         Ok(found)
     }

@@ -57,7 +57,11 @@ impl<L: RollupStore + BudgetStore + AlertStore, N: Notifier, C: Clock> Alerter<L
             period_start: Some(key.period_start),
             ..pending()
         };
-        self.deliver(self.ledger.alerts(&pending).await?).await.map(drop)
+        let round = self.deliver(self.ledger.alerts(&pending).await?).await?;
+        if self.has_schedule || round.is_complete() {
+            return Ok(());
+        }
+        Err(LedgerError::Retry(format!("an alert of {} was not delivered", key.budget)))
     }
 
     /// Sends again what is not known to have arrived, oldest first, but beginning after the period whose alert
@@ -71,37 +75,53 @@ impl<L: RollupStore + BudgetStore + AlertStore, N: Notifier, C: Clock> Alerter<L
             // Stable, so that the alerts of a period stay in their order.
             alerts.sort_by_key(|alert| tried.contains(&period_of(alert)));
         }
-        let refused = self.deliver(alerts).await?;
-        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+        let round = self.deliver(alerts).await?;
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = round.refused;
         Ok(())
     }
 
     /// Delivers alerts in this order, each noted when it has arrived: a crash in between delivers again, under
     /// the same id. What is not taken holds up what comes after it in its period, so that a crossing is told
-    /// before its end, and the newest word is the last. Answers the first period of which one was not taken.
-    async fn deliver(&self, alerts: Vec<Alert>) -> Result<Option<AlertPeriod>, LedgerError> {
+    /// before its end, and the newest word is the last.
+    async fn deliver(&self, alerts: Vec<Alert>) -> Result<Round, LedgerError> {
         let began = Instant::now();
         let mut held = BTreeSet::new();
-        let mut refused = None;
+        let mut round = Round::default();
         for alert in alerts {
             let period = period_of(&alert);
             if held.contains(&period) {
                 continue;
             }
             if began.elapsed() > DELIVERING {
-                tracing::warn!("delivering takes long; the sweep goes on with the other pending alerts");
+                tracing::warn!("delivering takes long; another round goes on with the other pending alerts");
+                round.broke_off = true;
                 break;
             }
             match self.notifier.notify(&alert).await {
                 Ok(()) => self.ledger.mark_delivered(&alert.id).await?,
                 Err(error) => {
-                    tracing::warn!(%error, alert = alert.id, "the sweep will send it again");
-                    refused.get_or_insert_with(|| period.clone());
+                    tracing::warn!(%error, alert = alert.id, "the alert will be sent again");
+                    round.refused.get_or_insert_with(|| period.clone());
                     held.insert(period);
                 }
             }
         }
-        Ok(refused)
+        Ok(round)
+    }
+}
+
+/// What a round of delivering left.
+#[derive(Default)]
+struct Round {
+    /// The first period of which an alert was not taken.
+    refused: Option<AlertPeriod>,
+    /// Whether time ran out before some were tried.
+    broke_off: bool,
+}
+
+impl Round {
+    fn is_complete(&self) -> bool {
+        self.refused.is_none() && !self.broke_off
     }
 }
 

@@ -34,13 +34,16 @@ const DUE: usize = 1_000;
 
 /// The handler of the alerter's Lambda, and of its local stand-in.
 ///
-/// It assumes of its event source mapping: `FunctionResponseTypes: ReportBatchItemFailures`; and of its
-/// schedule: a sweep every minute or so.
+/// It assumes of its event source mapping: `FunctionResponseTypes: ReportBatchItemFailures`, and retries until the
+/// changes expire; and of its schedule: a sweep every minute or so, or else that it is
+/// [`without_schedule`](Self::without_schedule).
 pub struct Alerter<L, N, C> {
     ledger: L,
     notifier: N,
     clock: C,
     decided: Decided,
+    /// Whether a sweep sends again what was not taken.
+    has_schedule: bool,
     /// The period whose alert was not taken in the last round of sending again.
     refused: Mutex<Option<AlertPeriod>>,
 }
@@ -54,13 +57,27 @@ pub type Decided = Arc<dyn Fn(&Alert) + Send + Sync>;
 impl<L: RollupStore + BudgetStore + AlertStore, N: Notifier, C: Clock> Alerter<L, N, C> {
     /// A handler over these ports.
     pub fn new(ledger: L, notifier: N, clock: C) -> Self {
-        Self { ledger, notifier, clock, decided: Arc::new(|_| ()), refused: Mutex::default() }
+        Self {
+            ledger,
+            notifier,
+            clock,
+            decided: Arc::new(|_| ()),
+            has_schedule: true,
+            refused: Mutex::default(),
+        }
     }
 
     /// The same handler, showing what it decides.
     #[must_use]
     pub fn showing(self, decided: Decided) -> Self {
         Self { decided, ..self }
+    }
+
+    /// The same handler where no schedule sweeps: the changes that an alert comes from fail until it is delivered,
+    /// so that they come again, and the alert with them.
+    #[must_use]
+    pub fn without_schedule(self) -> Self {
+        Self { has_schedule: false, ..self }
     }
 
     /// Evaluates the budgets that a batch of changes may concern. The answer names the changes that have to

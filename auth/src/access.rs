@@ -3,37 +3,73 @@
 
 use std::sync::Arc;
 
+use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use edge::Problem;
 use http::{HeaderMap, header};
 use shared::id::{AgentId, TeamId};
 
 use crate::claims::Role;
 use crate::error::{Denied, TokenError};
+use crate::pattern::AgentPattern;
+use crate::principal::{Principal, Principals};
 use crate::verify::{Verified, Verifier};
 
 /// How callers are known.
 #[derive(Clone, Debug)]
-pub struct Access(Option<Arc<Verifier>>);
+pub struct Access(How);
+
+#[derive(Clone, Debug)]
+enum How {
+    Open,
+    Tokens(Arc<Verifier>),
+    Principals(Arc<Principals>),
+}
 
 impl Access {
     /// Everybody may do everything: for a server that only programs of its own machine reach, and for a
     /// command that has the ledger's files in its hands.
     pub fn open() -> Self {
-        Self(None)
+        Self(How::Open)
     }
 
     /// By tokens.
     pub fn tokens(verifier: Arc<Verifier>) -> Self {
-        Self(Some(verifier))
+        Self(How::Tokens(verifier))
+    }
+
+    /// As IAM principals, whose signatures API Gateway has verified.
+    pub fn principals(principals: Principals) -> Self {
+        Self(How::Principals(Arc::new(principals)))
     }
 
     /// What verifies tokens; none if everybody may do everything.
     pub fn verifier(&self) -> Option<&Arc<Verifier>> {
-        self.0.as_ref()
+        match &self.0 {
+            How::Tokens(verifier) => Some(verifier),
+            How::Open | How::Principals(_) => None,
+        }
     }
 
-    /// Who sent these headers.
+    /// Who sent a request, as API Gateway delivers it; or the answer to one whose sender is not known.
+    pub fn caller_of(&self, request: &ApiGatewayV2httpRequest) -> Result<Caller, Problem> {
+        let How::Principals(principals) = &self.0 else {
+            return self.caller(&request.headers).map_err(|error| error.problem());
+        };
+        let authorizer = request.request_context.authorizer.as_ref();
+        let arn = authorizer.and_then(|authorizer| authorizer.iam.as_ref()?.user_arn.as_deref());
+        let arn = arn.ok_or_else(|| TokenError::Unsigned.problem())?;
+        let principal =
+            principals.find(arn).ok_or_else(|| Denied::Principal { arn: arn.to_owned() }.problem())?;
+        Ok(Caller::Principal(Arc::clone(principal)))
+    }
+
+    /// Who sent these headers. Where callers are IAM principals, headers say nothing about them.
     pub fn caller(&self, headers: &HeaderMap) -> Result<Caller, TokenError> {
-        let Some(verifier) = &self.0 else { return Ok(Caller::Local) };
+        let verifier = match &self.0 {
+            How::Open => return Ok(Caller::Local),
+            How::Tokens(verifier) => verifier,
+            How::Principals(_) => return Err(TokenError::Unsigned),
+        };
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
         let value = values.next().ok_or(TokenError::Missing)?;
         if values.next().is_some() {
@@ -56,39 +92,55 @@ pub enum Caller {
     Local,
     /// Who holds this token.
     Token(Arc<Verified>),
+    /// An IAM principal.
+    Principal(Arc<Principal>),
+}
+
+/// What a caller may do.
+struct Grant<'a> {
+    role: Role,
+    agents: &'a [AgentPattern],
+    team: Option<&'a TeamId>,
 }
 
 impl Caller {
-    fn token(&self) -> Option<&Verified> {
+    /// None if everybody may do everything.
+    fn grant(&self) -> Option<Grant<'_>> {
         match self {
             Self::Local => None,
-            Self::Token(verified) => Some(verified),
+            Self::Token(verified) => {
+                let claims = &verified.claims;
+                Some(Grant { role: claims.role, agents: &claims.agents, team: claims.team.as_ref() })
+            }
+            Self::Principal(principal) => {
+                Some(Grant { role: principal.role, agents: &principal.agents, team: principal.team.as_ref() })
+            }
         }
     }
 
-    /// Whether tokens say who may do what: then the team comes from the token alone.
+    /// Whether it is known who may do what: then the team comes from the token, or the principal, alone.
     pub fn is_authenticated(&self) -> bool {
-        self.token().is_some()
+        self.grant().is_some()
     }
 
-    /// The team of the token.
+    /// The team of the token or the principal.
     pub fn team(&self) -> Option<&TeamId> {
-        self.token()?.claims.team.as_ref()
+        self.grant()?.team
     }
 
-    /// The one agent that the token may write for; none if there is a choice.
+    /// The one agent that it may write for; none if there is a choice.
     pub fn only_agent(&self) -> Option<&AgentId> {
-        self.token()?.claims.only_agent()
+        AgentPattern::only(self.grant()?.agents)
     }
 
     /// Whether it may write for `agent`.
     pub fn may_write_for(&self, agent: &AgentId) -> bool {
-        self.token().is_none_or(|verified| verified.claims.allows(agent))
+        self.grant().is_none_or(|grant| AgentPattern::any(grant.agents, agent))
     }
 
     /// Refuses a caller of another role. Who may administer may read, and neither may send usage.
     pub fn demand(&self, needed: Role) -> Result<(), Denied> {
-        let Some(has) = self.token().map(|verified| verified.claims.role) else { return Ok(()) };
+        let Some(has) = self.grant().map(|grant| grant.role) else { return Ok(()) };
         let may = match needed {
             Role::Ingest => has == Role::Ingest,
             Role::Read => matches!(has, Role::Read | Role::Admin),
@@ -111,11 +163,12 @@ impl Caller {
         }
     }
 
-    /// For the audit: the token's id and role.
+    /// For the audit: the token's id, or the principal's ARN, and the role.
     pub(crate) fn names(&self) -> (&str, &'static str) {
         match self {
             Self::Local => ("local", "none"),
             Self::Token(verified) => (verified.claims.jti.as_str(), verified.claims.role.as_str()),
+            Self::Principal(principal) => (&principal.arn, principal.role.as_str()),
         }
     }
 }

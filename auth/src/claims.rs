@@ -128,15 +128,12 @@ impl Claims {
 
     /// Whether it may write for `agent`.
     pub fn allows(&self, agent: &AgentId) -> bool {
-        self.agents.iter().any(|pattern| pattern.matches(agent))
+        AgentPattern::any(&self.agents, agent)
     }
 
     /// The one agent that it may write for; none if there is a choice.
     pub fn only_agent(&self) -> Option<&AgentId> {
-        match self.agents.as_slice() {
-            [one] => one.exact(),
-            _ => None,
-        }
+        AgentPattern::only(&self.agents)
     }
 }
 

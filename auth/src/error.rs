@@ -13,6 +13,9 @@ pub enum TokenError {
     /// None were sent.
     #[error("send a token: `authorization: Bearer TOKEN`; `agentledger token mint` makes one")]
     Missing,
+    /// Not signed by an IAM principal, where callers are known as such.
+    #[error("sign the request with AWS Signature Version 4: this API knows its callers as IAM principals")]
+    Unsigned,
     /// More than one header.
     #[error("the header `authorization` comes more than once; send it once")]
     Several,
@@ -74,7 +77,7 @@ impl TokenError {
     /// The answer: 401, with the challenge of RFC 6750.
     pub fn problem(&self) -> Problem {
         let code = match self {
-            Self::Missing | Self::Several | Self::NotBearer => Code::Unauthorized,
+            Self::Missing | Self::Unsigned | Self::Several | Self::NotBearer => Code::Unauthorized,
             Self::Expired => Code::TokenExpired,
             Self::Revoked => Code::TokenRevoked,
             _ => Code::InvalidToken,
@@ -86,7 +89,9 @@ impl TokenError {
             _ => Challenge::InvalidToken,
         };
         let problem = Problem::new(code, self.to_string());
-        Problem { challenge: Some(challenge), ..problem }
+        // There is no registered scheme to challenge a signature with.
+        let challenge = (*self != Self::Unsigned).then_some(challenge);
+        Problem { challenge, ..problem }
     }
 }
 
@@ -100,6 +105,14 @@ pub enum Denied {
         needed: Role,
         /// What was sent.
         has: Role,
+    },
+    /// An IAM principal that is none of those configured.
+    #[error(
+        "the IAM principal {arn} may do nothing here; an administrator adds it to the principals of this installation"
+    )]
+    Principal {
+        /// Who.
+        arn: String,
     },
     /// What everybody's work is in, asked for by a token of one team.
     #[error("a token of one team sees that team's spend, events, budgets and alerts only")]
@@ -137,6 +150,8 @@ impl Denied {
     /// The answer: 403, naming what is refused by index and field.
     pub fn problem(&self) -> Problem {
         let problem = match self {
+            // No other token would help.
+            Self::Principal { .. } => return Problem::new(Code::Forbidden, self.to_string()),
             Self::Role { .. } | Self::OneTeam => Problem::new(Code::Forbidden, self.to_string()),
             Self::OtherTeam { .. } => Problem::new(Code::TeamNotAllowed, self.to_string()),
             Self::Agents(faults) => Problem::of_faults(Code::AgentNotAllowed, faults.clone()),

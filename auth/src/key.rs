@@ -70,6 +70,23 @@ impl PublicKey {
         blocks.into_iter().map(|(label, der)| Self::from_block(label, &der)).collect()
     }
 
+    /// The public keys of a variable of an environment: PEM blocks, whose line breaks may have become spaces, or
+    /// the base64 in them, with anything but base64 between. At least one, and nothing else.
+    pub fn all_from_text(text: &str) -> Result<Vec<Self>, KeyError> {
+        if text.contains(SECRET) {
+            return Err(KeyError::SecretAmongPublic);
+        }
+        let marks = [format!("-----BEGIN {PUBLIC}-----"), format!("-----END {PUBLIC}-----")];
+        let bare = marks.iter().fold(text.replace("\\n", " "), |bare, mark| bare.replace(mark, " "));
+        let blocks = bare.split(|c: char| c.is_whitespace() || c == ',').filter(|block| !block.is_empty());
+        let keys = blocks.map(|block| {
+            let der = STANDARD.decode(block).map_err(|_| KeyError::Other(PUBLIC))?;
+            Self::from_block(PUBLIC, &der)
+        });
+        let keys = keys.collect::<Result<Vec<_>, _>>()?;
+        if keys.is_empty() { Err(KeyError::NotPem) } else { Ok(keys) }
+    }
+
     fn from_block(label: &str, der: &[u8]) -> Result<Self, KeyError> {
         if label.ends_with(SECRET) {
             return Err(KeyError::SecretAmongPublic);
@@ -215,6 +232,26 @@ mod tests {
         let two = format!("# the old one\n{}{}", key.public().to_pem(), rfc_key().public().to_pem());
         assert_eq!(PublicKey::all_from_pem(&two).unwrap().len(), 2);
         assert_eq!(PublicKey::all_from_pem(&two.replace('\n', "\r\n")).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn keys_survive_a_variable() {
+        let (one, two) = (SecretKey::generate().unwrap().public(), rfc_key().public());
+        let pems = format!("{}{}", one.to_pem(), two.to_pem());
+        let bare = |key: &PublicKey| key.to_pem().lines().nth(1).unwrap().to_owned();
+        for text in [
+            pems.clone(),
+            pems.replace('\n', " "),
+            pems.replace('\n', "\\n"),
+            format!("{} {}", bare(&one), bare(&two)),
+            format!("{},\n{}", bare(&one), two.to_pem()),
+        ] {
+            assert_eq!(PublicKey::all_from_text(&text).unwrap(), [one.clone(), two.clone()], "{text}");
+        }
+        assert_eq!(PublicKey::all_from_text(" "), Err(KeyError::NotPem));
+        assert_eq!(PublicKey::all_from_text("AAAA"), Err(KeyError::Other(PUBLIC)));
+        assert_eq!(PublicKey::all_from_text(&format!("{pems} and more")), Err(KeyError::Other(PUBLIC)));
+        assert_eq!(PublicKey::all_from_text(&rfc_key().to_pem()), Err(KeyError::SecretAmongPublic));
     }
 
     #[test]

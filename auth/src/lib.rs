@@ -12,6 +12,7 @@ mod error;
 mod files;
 mod key;
 mod pattern;
+mod principal;
 mod revocations;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ pub use error::{Denied, TokenError};
 pub use files::{KeyFileError, MAX_KEYS, read_public_keys, read_secret_key, write_key_pair};
 pub use key::{KeyError, KeyId, PublicKey, SecretKey};
 pub use pattern::AgentPattern;
+pub use principal::{MAX_PRINCIPALS, Principal, Principals, PrincipalsError};
 pub use revocations::{RevocationReport, Revocations};
 pub use token::{MAX_TOKEN_BYTES, sign};
 pub use verify::{Verified, Verifier};

@@ -24,6 +24,19 @@ impl AgentPattern {
         (!self.0.as_str().contains('*')).then_some(&self.0)
     }
 
+    /// The one agent that patterns name together; none if there is a choice.
+    pub(crate) fn only(patterns: &[Self]) -> Option<&AgentId> {
+        match patterns {
+            [one] => one.exact(),
+            _ => None,
+        }
+    }
+
+    /// Whether any of them takes `agent`.
+    pub(crate) fn any(patterns: &[Self], agent: &AgentId) -> bool {
+        patterns.iter().any(|pattern| pattern.matches(agent))
+    }
+
     /// Whether it takes `agent`.
     pub fn matches(&self, agent: &AgentId) -> bool {
         // The classic two-pointer match: at most length times length steps, whatever the pattern.

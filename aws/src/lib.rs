@@ -5,7 +5,27 @@
 
 pub mod env;
 
+#[cfg(feature = "s3")]
+pub mod archive;
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "client")]
+pub mod failure;
+#[cfg(feature = "function")]
+pub mod function;
+#[cfg(feature = "dynamodb")]
+pub mod inbox;
+#[cfg(feature = "cloudwatch")]
+pub mod metrics;
+#[cfg(all(test, feature = "client"))]
+mod mocks;
+#[cfg(feature = "sqs")]
+pub mod queue;
+#[cfg(feature = "client")]
+pub mod read;
+#[cfg(feature = "kinesis")]
+pub mod stream;
 #[cfg(feature = "dynamodb")]
 pub mod table;
+#[cfg(feature = "sns")]
+pub mod topic;

@@ -19,39 +19,15 @@ use shared::budget::{Budget, BudgetSpec};
 use shared::clock::Clock;
 use shared::id::{AgentId, ModelId, OwnId};
 use shared::ledger::{Ledger, LedgerError, MAX_COMMIT_ITEMS};
-use shared::metrics::{BatchMetrics, Metrics};
 use shared::notifier::{Notifier, NotifyError};
 use shared::price::PriceBook;
 use shared::repricing::Selection;
-use shared::totals::Totals;
 
 use crate::faulty::{Fault, Faulty, Feed, ItemKey};
 use crate::history::START;
 use crate::intake::{ManualClock, MemoryStream};
+pub use crate::published::Published;
 use crate::sabotage::{Guard, Sabotaged};
-
-/// Sums what was published, by agent.
-#[derive(Debug, Default)]
-pub struct Published(Mutex<BTreeMap<AgentId, Totals>>);
-
-impl Published {
-    /// What was published so far, without those of whom nothing is left.
-    pub fn all(&self) -> BTreeMap<AgentId, Totals> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        all.retain(|_, totals| !totals.is_zero());
-        all
-    }
-}
-
-impl Metrics for Published {
-    async fn publish(&self, batch: BatchMetrics) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for delta in batch.agents {
-            // No history comes near the end of what a sum holds.
-            let _ = all.entry(delta.agent).or_default().add(&delta.totals);
-        }
-    }
-}
 
 /// Every delivery, in order.
 #[derive(Debug, Default)]

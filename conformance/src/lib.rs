@@ -11,4 +11,5 @@ pub mod history;
 pub mod intake;
 pub mod oracle;
 pub mod port;
+pub mod published;
 pub mod sabotage;

@@ -45,7 +45,7 @@ impl<S: EventStream, C: Clock, M: Mint> Ingest<S, C, M> {
     }
 
     async fn receive(&self, request: ApiGatewayV2httpRequest) -> Result<Receipt, Problem> {
-        let caller = self.access.caller(&request.headers).map_err(|error| error.problem())?;
+        let caller = self.access.caller_of(&request)?;
         authorise::sender(&caller)?;
         let path = request.raw_path.as_deref().unwrap_or_default();
         if path != "/v1/usage" {

@@ -14,11 +14,27 @@ pub struct AgentDelta {
     pub totals: Totals,
 }
 
+/// What newly committed events of one model, or of one team, add.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameDelta {
+    /// Whose. Empty for "not stated", as in a [`Scope`](crate::rollup::Scope).
+    pub name: String,
+    /// How much.
+    pub totals: Totals,
+}
+
 /// What one batch did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BatchMetrics {
     /// Newly committed, by agent.
     pub agents: Vec<AgentDelta>,
+    /// The same, by model.
+    pub models: Vec<NameDelta>,
+    /// The same, by team.
+    pub teams: Vec<NameDelta>,
+    /// Milliseconds from the receipt of a stream record to the commit of what was new in it, for each that held
+    /// anything new.
+    pub lag_ms: Vec<u64>,
     /// Records that were there already.
     pub duplicates: u64,
     /// Records that were there with other content.

@@ -164,7 +164,8 @@ fn exposition(counters: &Counters) -> Read {
 }
 
 async fn publish(counters: &Counters, agents: Vec<AgentDelta>) {
-    counters.publish(BatchMetrics { agents, duplicates: 1, conflicts: 2, quarantined: 3 }).await;
+    let counts = BatchMetrics { duplicates: 1, conflicts: 2, quarantined: 3, ..BatchMetrics::default() };
+    counters.publish(BatchMetrics { agents, ..counts }).await;
 }
 
 #[tokio::test]
