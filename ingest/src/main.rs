@@ -94,7 +94,7 @@ impl Host {
         let lanes = env::parsed(env::LANES, IngestConfig::default().lanes)?;
         let kinesis = env::optional(env::STREAM).map(|name| (aws_sdk_kinesis::Client::new(&config), name));
         let stream = match &kinesis {
-            Some((client, name)) => Stream::Kinesis(Kinesis::new(client.clone(), name)),
+            Some((client, name)) => Stream::Kinesis(Kinesis::new(client.clone(), name).over(lanes)),
             None => Stream::Inbox(Inbox::new(dynamodb, env::table(), lateness.replay, SystemClock)),
         };
         let ingest = IngestConfig { lanes, ..IngestConfig::default() };

@@ -296,3 +296,23 @@ fn sequence_numbers_are_compared_as_numbers() {
     assert!(!is_later("0010", "10"));
     assert!(is_later("49590338271490256608559692538361571095921575989136588899", "4"));
 }
+
+#[test]
+fn lanes_lie_evenly_over_shards() {
+    for shards in [1_u32, 3, 4, 16] {
+        for lanes in [shards, 2 * shards] {
+            let stream = kinesis(mock_client!(aws_sdk_kinesis, [])).over(lanes);
+            let width = (u128::MAX / u128::from(shards)).saturating_add(1);
+            let mut held = vec![0; usize::try_from(shards).unwrap()];
+            for lane in 0..lanes {
+                let key: u128 = stream.hash_key(&lane.to_string()).unwrap().parse().unwrap();
+                let shard = usize::try_from(key / width).unwrap();
+                held[shard] += 1;
+            }
+            assert!(held.iter().all(|n| *n == lanes / shards), "{lanes} lanes over {shards}: {held:?}");
+        }
+    }
+    let stream = kinesis(mock_client!(aws_sdk_kinesis, [])).over(4);
+    assert_eq!(stream.hash_key("4"), None);
+    assert_eq!(stream.hash_key("x"), None);
+}
