@@ -38,8 +38,10 @@ impl Directory {
         let mut dirs = vec![root.to_owned()];
         while let Some(dir) = dirs.pop() {
             for entry in fs::read_dir(&dir).map_err(|e| wrong(&dir, &e))? {
-                let path = entry.map_err(|e| wrong(&dir, &e))?.path();
-                if path.is_dir() {
+                let entry = entry.map_err(|e| wrong(&dir, &e))?;
+                let path = entry.path();
+                // A link is read as a file, or not at all: it could lead back.
+                if entry.file_type().map_err(|e| wrong(&path, &e))?.is_dir() {
                     dirs.push(path);
                 } else if let Ok(name) = path.strip_prefix(root) {
                     files.push(name.to_string_lossy().into_owned());

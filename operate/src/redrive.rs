@@ -58,7 +58,7 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock + Clone> Redriver<L, M
             None => self.stored(&item).await?,
         };
         let answer = match read {
-            Ok(records) => self.count(&item, records).await?,
+            Ok(records) => self.count(&item, &records).await?,
             Err(Unreadable(reason)) => stuck(&item, reason),
         };
         match &answer.reason {
@@ -73,11 +73,7 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock + Clone> Redriver<L, M
         Ok(Some(answer))
     }
 
-    async fn count(
-        &self,
-        item: &Quarantined,
-        records: Vec<StreamRecord>,
-    ) -> Result<RetryAnswer, LedgerError> {
+    async fn count(&self, item: &Quarantined, records: &[StreamRecord]) -> Result<RetryAnswer, LedgerError> {
         let own = item.id.clone();
         // What it is refused for again under its own id is noted on it; what cannot be read is it itself.
         let keeps = Box::new(move |refused: &Quarantined| refused.id != own && refused.code != "unreadable");

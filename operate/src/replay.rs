@@ -50,6 +50,8 @@ pub struct Options {
     pub apply: bool,
     /// The most records in a second.
     pub rate: Option<u32>,
+    /// How often a record is given to the aggregator that does not get it committed; 8 times if it is not said.
+    pub attempts: Option<u32>,
 }
 
 /// A replay that could not go on. What was applied stays, and applying it again changes nothing.
@@ -62,8 +64,8 @@ pub enum ReplayError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// The aggregator did not get a record committed.
-    #[error("the ledger did not take record {0} in {ATTEMPTS} attempts; the log says why")]
-    NotTaken(String),
+    #[error("the ledger did not take record {0} in {1} attempts; the log says why")]
+    NotTaken(String, u32),
     /// What was asked for cannot be.
     #[error("{0}")]
     Asked(String),
@@ -232,10 +234,10 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Run<'_, L, M, C> {
                 position.done.insert(shard.to_owned());
             }
             told(position, found.records, source.left())?;
+            self.pause(given, began).await;
             if is_last {
                 return Ok(true);
             }
-            self.pause(given, began).await;
         }
     }
 
@@ -265,7 +267,11 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Run<'_, L, M, C> {
             if read.entries.is_empty() {
                 return None;
             }
-            record.kinesis.data.0 = read.encode().ok()?;
+            let Ok(data) = read.encode() else {
+                found.unreadable += 1;
+                return None;
+            };
+            record.kinesis.data.0 = data;
         }
         record.kinesis.partition_key = OPERATOR_LANE.to_string();
         Some(record)
@@ -276,7 +282,8 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Run<'_, L, M, C> {
         let mut event = KinesisEvent::default();
         event.records = records;
         let mut pause = PAUSE;
-        for _ in 0..ATTEMPTS {
+        let attempts = self.options.attempts.unwrap_or(ATTEMPTS);
+        for attempt in 1..=attempts {
             if event.records.is_empty() {
                 return Ok(true);
             }
@@ -290,11 +297,13 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Run<'_, L, M, C> {
             if (self.is_full)() {
                 return Ok(false);
             }
-            tokio::time::sleep(pause).await;
-            pause *= 2;
+            if attempt < attempts {
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
         }
         let first = event.records.first().map(|record| record.kinesis.sequence_number.clone());
-        Err(ReplayError::NotTaken(first.unwrap_or_default()))
+        Err(ReplayError::NotTaken(first.unwrap_or_default(), attempts))
     }
 
     async fn pause(&self, given: usize, began: Instant) {

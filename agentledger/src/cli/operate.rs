@@ -7,11 +7,12 @@ use clap::{ArgGroup, Args, Subcommand};
 use super::{Format, LedgerArgs, ListArgs, OutputArgs};
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct ReplayArgs {
     /// From this record or time of arrival: a sequence number, a UTC date, or RFC 3339 [default: the oldest kept].
     #[arg(long, value_name = "T|SEQ")]
     pub(crate) from: Option<String>,
-    /// To this record, included, or this time, not included [default: now].
+    /// To this record, included, or this time, not included [default: the last].
     #[arg(long, value_name = "T|SEQ")]
     pub(crate) to: Option<String>,
     /// Only this shard, by its name or number.

@@ -46,7 +46,9 @@ pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<()> {
         .context("cannot start the runtime")?;
     let opened = Opened::open(data)?;
     if args.shadow {
-        return shadow(args, &runtime, &opened.ledger);
+        shadow(args, &runtime, &opened.ledger)?;
+        // What is told as repaired has to outlive a power cut.
+        return if args.promote { Ok(opened.ledger.sync()?) } else { Ok(()) };
     }
     let options = options(args)?;
     let config = match &args.config {
@@ -125,15 +127,14 @@ fn options(args: &ReplayArgs) -> Result<Options, Misuse> {
             .transpose()
     };
     let agent = args.agent.as_deref().map(AgentId::parse).transpose();
-    let to = bound("--to", &args.to)?;
     Ok(Options {
         from: bound("--from", &args.from)?,
-        // Beside live traffic there would be no end.
-        to: Some(to.unwrap_or_else(|| Bound::Time(SystemClock.now()))),
+        to: bound("--to", &args.to)?,
         shard: args.shard.clone(),
         agent: agent.map_err(|e| Misuse(format!("--agent {e}")))?,
         apply: args.apply,
         rate: args.rate,
+        attempts: None,
     })
 }
 

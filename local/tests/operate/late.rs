@@ -45,12 +45,17 @@ impl RecordStore for Late {
         if self.unconditional {
             commit.records.clear();
         }
-        let luck = self.rng.lock().unwrap().u32(..6);
+        let (luck, now) = {
+            let mut rng = self.rng.lock().unwrap();
+            (rng.u32(..6), rng.bool())
+        };
         if luck == 0 {
             self.waiting.lock().unwrap().push(commit);
             return Err(LedgerError::Retry("no answer yet".to_owned()).into());
         }
-        self.arrive().await;
+        if now {
+            self.arrive().await;
+        }
         let done = self.inner.commit(commit).await;
         if luck == 1 { Err(LedgerError::Retry("the answer was lost".to_owned()).into()) } else { done }
     }

@@ -117,7 +117,9 @@ async fn beside_live_consumers_and_broken_off_anywhere_totals_are_exact() {
                 batches -= 1;
                 if batches == 0 { Err(ReplayError::Place("killed".to_owned())) } else { Ok(()) }
             };
-            let options = applied();
+            // Nobody waits for the dead.
+            let attempts = if fault == Fault::None { None } else { Some(1) };
+            let options = Options { attempts, ..applied() };
             let replayed = replay(ports(&process), &mut records, &options, position, told);
             let (replayed, ()) = tokio::join!(replayed, world.round(&mut rng));
             position = kept;

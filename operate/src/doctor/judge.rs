@@ -222,6 +222,7 @@ mod tests {
 
     #[test]
     fn a_lag_is_judged_by_its_age_and_by_what_hinders_it() {
+        use Verdict::{Fail, Ok, Warn};
         let lag = |waiting, age: Option<i64>, trouble: Option<&str>, is_consumed| Lag {
             source: "s".to_owned(),
             waiting,
@@ -238,7 +239,6 @@ mod tests {
             lag(5, None, None, false),
             lag(20_000, None, None, true),
         ];
-        use Verdict::{Fail, Ok, Warn};
         assert_eq!(verdicts(&lags("stream", &cases)), [Ok, Ok, Warn, Fail, Fail, Warn, Warn]);
     }
 

@@ -119,8 +119,13 @@ impl Found {
 
     /// Takes in what the aggregator refused.
     pub(super) fn refused(&mut self, refused: Vec<Refused>) {
+        let mut seen = BTreeSet::new();
         for Refused { item, is_new } in refused {
             if item.code == "closed_period" {
+                // What failed beside it was given again, and it with that.
+                if !seen.insert(item.id) {
+                    continue;
+                }
                 self.too_old += events(&item.payload);
             } else if is_new {
                 self.quarantined += 1;
