@@ -21,8 +21,6 @@ use crate::embedded::Embedded;
 use crate::output::{Grid, print, text};
 use crate::source::{Misuse, Source, open_dir};
 
-type Found = Result<Vec<Finding>, String>;
-
 /// Looks at everything, and fails if something has.
 pub(crate) fn doctor(args: &DoctorArgs) -> anyhow::Result<()> {
     let now = SystemClock.now();

@@ -63,7 +63,7 @@ fn changes(ledger: &SqliteLedger) -> u64 {
 
 #[tokio::test]
 async fn what_is_shown_is_what_is_done_and_is_done_once() {
-    for seed in 0..40 {
+    for seed in 0..30 {
         let (world, sends, mut records) = sent(seed).await;
         let ledger = Arc::clone(&world.ledger);
         let ledger = &*ledger;
@@ -93,7 +93,7 @@ async fn what_is_shown_is_what_is_done_and_is_done_once() {
 
 #[tokio::test]
 async fn beside_live_consumers_and_broken_off_anywhere_totals_are_exact() {
-    for seed in 0..60 {
+    for seed in 0..30 {
         let (mut world, sends, mut records) = sent(seed).await;
         let ledger = Arc::clone(&world.ledger);
         let mut rng = Rng::with_seed(seed);
