@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use shared::price::{BookFile, Books};
+use shared::price::{BookFile, BookStore, Books};
 
 use crate::commands::overrides;
 use crate::config::Config;
@@ -27,4 +27,13 @@ pub(crate) fn hold_file(books: &Books, path: &Path) -> anyhow::Result<String> {
     let version = book.version().to_owned();
     books.replace(book);
     Ok(version)
+}
+
+/// Puts the newest book that a ledger keeps in force, and writes nothing: for whoever only looks.
+pub(crate) async fn adopt<S: BookStore>(books: &Books, store: &S) -> anyhow::Result<()> {
+    if let Some(newest) = store.newest_book().await? {
+        let whole = books.compose(BookFile::read(&newest.json)?)?;
+        books.replace(Arc::new(books.read(&whole)?));
+    }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! The command line, as `--help` explains it.
 
 mod extract;
+mod operate;
 mod price;
 mod prices;
 mod token;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use extract::ExtractArgs;
+pub(crate) use operate::{DoctorArgs, RedriveArgs, RedriveCommand, ReplayArgs, RetryArgs};
 pub(crate) use price::{DifferencesArgs, ExplainArgs, RepriceArgs};
 pub(crate) use prices::{
     ListFormat, PricesArgs, PricesCommand, PricesDiffArgs, PricesImportArgs, PricesShowArgs,
@@ -58,6 +60,12 @@ pub(crate) enum Command {
     Reprice(RepriceArgs),
     /// List repricings that were applied, the last one begun first.
     Repricings(ListArgs),
+    /// Count the stream again, or make rollups anew: shows what would change, and changes it with --apply or --promote.
+    Replay(Box<ReplayArgs>),
+    /// List what could not be counted, try it again, and remove it.
+    Redrive(RedriveArgs),
+    /// Look whether all is well, and say what to do where it is not.
+    Doctor(DoctorArgs),
     /// Set, list and remove budgets.
     Budget(BudgetArgs),
     /// Read what a provider's response says was used, and what that costs, without a ledger.

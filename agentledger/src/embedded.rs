@@ -7,18 +7,21 @@ use anyhow::Context;
 use auth::Access;
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use local::dir::DataDir;
+use local::host::Counters;
 use local::ledger::SqliteLedger;
 use shared::clock::{Clock, SystemClock};
 use shared::price::Books;
 use tokio::runtime::Runtime;
 
 use crate::handlers::{Handlers, Parts};
+use crate::source::Asked;
 
 /// An embedded ledger and its handlers.
 pub(crate) struct Embedded {
-    handlers: Handlers<SystemClock>,
+    handlers: Handlers<SqliteLedger, Counters, SystemClock>,
+    ledger: Arc<SqliteLedger>,
     runtime: Runtime,
-    _dir: DataDir,
+    dir: DataDir,
 }
 
 impl Embedded {
@@ -34,12 +37,28 @@ impl Embedded {
             runtime.block_on(aggregator::prices::begin(&*ledger, books, SystemClock.now()))?;
         }
         // Who can open the files needs nobody's leave.
-        let parts = Parts { ledger, counters: Arc::default(), books };
-        Ok(Self { handlers: Handlers::new(parts, SystemClock, &Access::open()), runtime, _dir: dir })
+        let parts = Parts { ledger: Arc::clone(&ledger), counters: Arc::default(), books };
+        Ok(Self { handlers: Handlers::new(parts, SystemClock, &Access::open()), ledger, runtime, dir })
     }
 
-    /// Answers a request.
-    pub(crate) fn handle(&self, request: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
+    /// The ledger.
+    pub(crate) fn ledger(&self) -> &Arc<SqliteLedger> {
+        &self.ledger
+    }
+
+    /// Its directory.
+    pub(crate) fn dir(&self) -> &DataDir {
+        &self.dir
+    }
+
+    /// Waits for something that is done with the ledger.
+    pub(crate) fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+}
+
+impl Asked for Embedded {
+    fn handle(&self, request: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
         self.runtime.block_on(self.handlers.handle(request))
     }
 }

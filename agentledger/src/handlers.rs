@@ -9,42 +9,62 @@ use alerter::admin::Admin;
 use auth::{Access, Revocations};
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use edge::limits::Limit;
-use local::host::Counters;
-use local::ledger::SqliteLedger;
+use operate::redrive::Redriver;
+use operate::redrive::admin::Admin as Redrive;
 use query::Query;
 use shared::clock::Clock;
-use shared::price::Books;
+use shared::delivery::DeliveryStore;
+use shared::ledger::Ledger;
+use shared::metrics::Metrics;
+use shared::price::{BookStore, Books};
+use shared::revocation::RevocationStore;
+
+/// A ledger with all that is kept in one.
+pub(crate) trait WholeLedger: Ledger + BookStore + RevocationStore + DeliveryStore {}
+
+impl<L: Ledger + BookStore + RevocationStore + DeliveryStore> WholeLedger for L {}
 
 /// All but ingest.
-pub(crate) struct Handlers<C> {
-    query: Query<SqliteLedger, C>,
-    admin: Admin<SqliteLedger, C>,
-    revocations: Revocations<SqliteLedger, C>,
-    prices: Prices<SqliteLedger, C>,
-    repricings: Option<Repricings<Arc<SqliteLedger>, Arc<Counters>, C>>,
+pub(crate) struct Handlers<L, M, C> {
+    query: Query<L, C>,
+    admin: Admin<L, C>,
+    revocations: Revocations<L, C>,
+    prices: Prices<L, C>,
+    redrive: Redrive<L, M, C>,
+    repricings: Option<Repricings<Arc<L>, Arc<M>, C>>,
 }
 
 /// What handlers work on.
-#[derive(Clone)]
-pub(crate) struct Parts {
-    pub(crate) ledger: Arc<SqliteLedger>,
-    /// Told of what a repricing commits.
-    pub(crate) counters: Arc<Counters>,
-    /// Price books: what is imported is in force there at once, and repricings go by them. Without them there are
-    /// no repricings.
+pub(crate) struct Parts<L, M> {
+    pub(crate) ledger: Arc<L>,
+    /// Told of what is committed.
+    pub(crate) counters: Arc<M>,
+    /// Price books: what is imported is in force there at once, and repricings and retries go by them. Without them
+    /// there are none.
     pub(crate) books: Option<Books>,
 }
 
-impl<C: Clock + Clone> Handlers<C> {
+impl<L, M> Clone for Parts<L, M> {
+    fn clone(&self) -> Self {
+        let (ledger, counters) = (Arc::clone(&self.ledger), Arc::clone(&self.counters));
+        Self { ledger, counters, books: self.books.clone() }
+    }
+}
+
+impl<L: WholeLedger, M: Metrics, C: Clock + Clone> Handlers<L, M, C> {
     /// Over these parts, for those whom `access` lets in.
-    pub(crate) fn new(parts: Parts, clock: C, access: &Access) -> Self {
+    pub(crate) fn new(parts: Parts<L, M>, clock: C, access: &Access) -> Self {
         let Parts { ledger, counters, books } = parts;
+        let redriver = books
+            .clone()
+            .map(|books| Redriver::new(Arc::clone(&ledger), Arc::clone(&counters), clock.clone(), books));
         let repricer = Repricer::new(Arc::clone(&ledger), counters, clock.clone());
         let prices = Prices::new(Arc::clone(&ledger), clock.clone(), access.clone());
         Self {
             repricings: books.clone().map(|books| Repricings::new(repricer, books, access.clone())),
             query: Query::new(Arc::clone(&ledger), clock.clone(), access.clone()),
             admin: Admin::new(Arc::clone(&ledger), clock.clone(), access.clone()),
+            redrive: Redrive::new(Arc::clone(&ledger), redriver, access.clone()),
             prices: match books {
                 Some(books) => prices.with_books(books),
                 None => prices,
@@ -61,12 +81,14 @@ impl<C: Clock + Clone> Handlers<C> {
     /// Answers a request.
     pub(crate) async fn handle(&self, request: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
         let path = request.raw_path.as_deref().unwrap_or_default();
-        if Revocations::<SqliteLedger, C>::answers(path) {
+        if Revocations::<L, C>::answers(path) {
             self.revocations.handle(request).await
-        } else if Prices::<SqliteLedger, C>::answers(path) {
+        } else if Prices::<L, C>::answers(path) {
             self.prices.handle(request).await
+        } else if Redrive::<L, M, C>::answers(path) {
+            Box::pin(self.redrive.handle(request)).await
         } else if let Some(repricings) = &self.repricings
-            && Repricings::<Arc<SqliteLedger>, Arc<Counters>, C>::answers(path)
+            && Repricings::<Arc<L>, Arc<M>, C>::answers(path)
         {
             // The largest of them by far, and the rarest.
             Box::pin(repricings.handle(request)).await
@@ -82,12 +104,14 @@ impl<C: Clock + Clone> Handlers<C> {
 mod tests {
     use auth::{AUDIENCE, AgentPattern, Claims, Role, SecretKey, Verifier, sign};
     use http::{Method, header};
+    use local::host::Counters;
+    use local::ledger::SqliteLedger;
     use shared::clock::SystemClock;
 
     use super::*;
 
     fn ask(
-        handlers: &Handlers<SystemClock>,
+        handlers: &Handlers<SqliteLedger, Counters, SystemClock>,
         method: &Method,
         path: &str,
         token: Option<&str>,
@@ -111,7 +135,7 @@ mod tests {
         let book = Arc::new(shared::price::PriceBook::embedded().unwrap());
         let parts = Parts {
             ledger: Arc::new(SqliteLedger::in_memory().unwrap()),
-            counters: Arc::default(),
+            counters: Arc::<Counters>::default(),
             books: Some(Books::new(book)),
         };
         let guarded = Handlers::new(parts.clone(), SystemClock, &Access::tokens(Arc::new(verifier)));
@@ -141,6 +165,10 @@ mod tests {
             (Method::POST, "/v1/admin/prices", 400),
             (Method::PUT, "/v1/admin/revocations/x", 200),
             (Method::DELETE, "/v1/admin/revocations/x", 405),
+            (Method::GET, "/v1/quarantine/x", 404),
+            (Method::POST, "/v1/admin/quarantine/x/retry", 404),
+            (Method::DELETE, "/v1/admin/quarantine/x", 404),
+            (Method::PUT, "/v1/admin/quarantine/x", 405),
             (Method::GET, "/v1/nothing", 404),
         ] {
             assert_eq!(ask(&guarded, &method, path, None), (401, true), "{method} {path}");

@@ -75,6 +75,9 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Differences(args) => commands::differences(&args),
         Command::Reprice(args) => commands::reprice(&args),
         Command::Repricings(args) => commands::repricings(&args),
+        Command::Replay(args) => commands::replay(&args),
+        Command::Redrive(args) => commands::redrive(&args),
+        Command::Doctor(args) => commands::doctor(&args),
         Command::Prices(args) => commands::prices(&args),
         Command::Token(args) => commands::token(&args),
     }

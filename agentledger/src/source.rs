@@ -7,11 +7,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use aws_lambda_events::encodings::Body;
 use http::Method;
+use jiff::SignedDuration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
+use shared::clock::{Clock, SystemClock};
 use shared::price::Books;
 
 use crate::cli::LedgerArgs;
@@ -31,8 +33,19 @@ pub(crate) struct Misuse(pub(crate) String);
 
 /// A ledger to ask.
 pub(crate) enum Source {
-    Server { base: String, agent: ureq::Agent, token: Option<Bearer> },
-    Embedded(Box<Embedded>),
+    Server {
+        base: String,
+        agent: ureq::Agent,
+        token: Option<Bearer>,
+    },
+    /// Handlers in this process, over whatever ledger.
+    InProcess(Box<dyn Asked>),
+}
+
+/// Who answers the requests of the HTTP interface in this process.
+pub(crate) trait Asked: Send + Sync {
+    /// Answers a request.
+    fn handle(&self, request: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse;
 }
 
 #[derive(Deserialize)]
@@ -66,14 +79,22 @@ impl Source {
     }
 
     fn embedded(dir: &Path, books: Option<Books>) -> anyhow::Result<Self> {
-        if !dir.is_dir() {
-            let dir = dir.display();
-            return Err(Misuse(format!(
-                "--data {dir}: there is no such directory; `agentledger up` makes it"
-            ))
-            .into());
-        }
-        Ok(Self::Embedded(Box::new(Embedded::open(dir, books)?)))
+        Ok(Self::InProcess(Box::new(open_dir(dir, books)?)))
+    }
+
+    /// How far the clock of a server is ahead of ours; none where there is no server.
+    pub(crate) fn clock_ahead(&self) -> anyhow::Result<Option<SignedDuration>> {
+        let Self::Server { base, agent, .. } = self else { return Ok(None) };
+        let request = http::Request::builder().uri(format!("{base}/healthz")).body(())?;
+        let before = SystemClock.now();
+        let answer = agent.run(request).with_context(|| format!("{base} does not answer"))?;
+        let between = SystemClock.now().duration_since(before) / 2;
+        let date = answer.headers().get(http::header::DATE).and_then(|date| date.to_str().ok());
+        let Some(date) = date else { bail!("{base} does not say what time it is") };
+        let there = jiff::fmt::rfc2822::DateTimeParser::new()
+            .parse_timestamp(date)
+            .with_context(|| format!("{base} says that it is {date:?}"))?;
+        Ok(Some(there.duration_since(before) - between))
     }
 
     /// A running server.
@@ -120,13 +141,13 @@ impl Source {
                 }
                 over_http(agent, base, request, body)?
             }
-            Self::Embedded(embedded) => {
+            Self::InProcess(asked) => {
                 let mut request = ApiGatewayV2httpRequest::default();
                 request.raw_path = Some(path.to_owned());
                 request.raw_query_string = Some(query.to_owned());
                 request.request_context.http.method = method;
                 request.body = body;
-                let response = embedded.handle(request);
+                let response = asked.handle(request);
                 let text = match response.body {
                     Some(Body::Text(text)) => text,
                     _ => String::new(),
@@ -149,6 +170,17 @@ impl Source {
         }
         bail!(detail)
     }
+}
+
+/// Opens a directory, which has to be there.
+pub(crate) fn open_dir(dir: &Path, books: Option<Books>) -> anyhow::Result<Embedded> {
+    if !dir.is_dir() {
+        let dir = dir.display();
+        return Err(
+            Misuse(format!("--data {dir}: there is no such directory; `agentledger up` makes it")).into()
+        );
+    }
+    Embedded::open(dir, books)
 }
 
 fn over_http(

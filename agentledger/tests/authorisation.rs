@@ -28,6 +28,7 @@ fn meaning(cell: &str) -> (u16, &str) {
         "none" => (404, "no_such_budget"),
         "event" => (404, "no_such_event"),
         "run" => (404, "no_such_repricing"),
+        "aside" => (404, "no_such_quarantined"),
         other => panic!("{other:?} means nothing"),
     }
 }
@@ -123,6 +124,7 @@ fn table() -> Vec<Row> {
         get("/v1/budgets", ["yes", "yes", "yes"]),
         get("/v1/conflicts", ["yes", "role", "yes"]),
         get("/v1/quarantine", ["yes", "role", "yes"]),
+        get("/v1/quarantine/none", ["aside", "role", "aside"]),
         get("/v1/corrections", ["yes", "role", "yes"]),
         get("/v1/explain?agent=nobody&event=x", ["event", "event", "event"]),
         get("/v1/differences", ["yes", "yes", "yes"]),
@@ -139,6 +141,8 @@ fn table() -> Vec<Row> {
         change("PUT", "/v1/admin/revocations/nobody", Value::Null, "yes"),
         change("POST", "/v1/admin/reprice", json!({"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z", "closed": true}), "yes"),
         change("POST", "/v1/admin/reprice", json!({"apply": true, "run": "none-begun"}), "run"),
+        change("POST", "/v1/admin/quarantine/none/retry", Value::Null, "aside"),
+        change("DELETE", "/v1/admin/quarantine/none", Value::Null, "aside"),
         change("PUT", "/v1/admin/nothing", Value::Null, "gone"),
     ]
 }
@@ -211,7 +215,7 @@ fn a_refused_event_is_named_by_index_and_field() {
 }
 
 /// Every endpoint, to be asked with credentials that do not hold.
-const ENDPOINTS: [(&str, &str); 24] = [
+const ENDPOINTS: [(&str, &str); 27] = [
     ("POST", "/v1/usage"),
     ("GET", "/v1/usage"),
     ("GET", "/v1/spend?by=agent"),
@@ -221,6 +225,9 @@ const ENDPOINTS: [(&str, &str); 24] = [
     ("GET", "/v1/budgets"),
     ("GET", "/v1/conflicts"),
     ("GET", "/v1/quarantine"),
+    ("GET", "/v1/quarantine/x"),
+    ("POST", "/v1/admin/quarantine/x/retry"),
+    ("DELETE", "/v1/admin/quarantine/x"),
     ("GET", "/v1/corrections"),
     ("GET", "/v1/revocations"),
     ("GET", "/v1/explain?agent=a&event=x"),

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use aws_lambda_events::kinesis::KinesisEvent;
 use aws_lambda_events::streams::KinesisEventResponse;
 use shared::clock::Clock;
-use shared::ledger::{LedgerError, Quarantined, RecordStore, SequenceStore};
+use shared::ledger::{LedgerError, QuarantineState, Quarantined, RecordStore, SequenceStore};
 use shared::metrics::Metrics;
 use shared::price::Books;
 
@@ -83,7 +83,7 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                 (base64::Engine::encode(&base64::engine::general_purpose::STANDARD, aside.payload), true)
             }
         };
-        tracing::error!(position = aside.position, code = aside.code, reason = aside.reason, "put aside");
+        let (position, code, reason) = (aside.position, aside.code, aside.reason.clone());
         let is_new = self
             .ledger
             .quarantine(Quarantined {
@@ -94,8 +94,12 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                 payload,
                 base64,
                 at: self.clock.now(),
+                state: QuarantineState::Open,
             })
             .await?;
+        if is_new {
+            tracing::error!(position, code, reason, "put aside");
+        }
         batch.quarantined += u64::from(is_new);
         Ok(())
     }

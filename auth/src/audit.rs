@@ -6,6 +6,9 @@ use shared::id::{BudgetName, TokenId};
 
 use crate::access::Caller;
 
+/// The longest id of something put aside that is named.
+const MAX_QUARANTINE_ID: usize = 512;
+
 /// Says who did what, on which object, and how it ended: `done`, or the code of the problem. Who is the id and
 /// role of a token, `local` where there are none, `unknown` if the credentials did not hold.
 pub fn audit(who: Option<&Caller>, method: &Method, object: &str, request_id: Option<&str>, outcome: &str) {
@@ -31,6 +34,13 @@ pub fn object_of(path: &str) -> String {
     if let Some(jti) = name("/v1/admin/revocations/") {
         return TokenId::parse(&jti).map_or("revocation".to_owned(), |jti| format!("revocation {jti}"));
     }
+    if let Some(id) = name("/v1/admin/quarantine/") {
+        // An id is ours, with names of senders in it: these are visible ASCII.
+        let id = id.strip_suffix("/retry").unwrap_or(&id);
+        let is_one =
+            (1..=MAX_QUARANTINE_ID).contains(&id.len()) && id.bytes().all(|b| (0x20..=0x7e).contains(&b));
+        return if is_one { format!("quarantined {id}") } else { "quarantined".to_owned() };
+    }
     if path == "/v1/admin/reprice" {
         return "repricing".to_owned();
     }
@@ -54,6 +64,9 @@ mod tests {
             ("/v1/admin/revocations/0199", "revocation 0199"),
             (&format!("/v1/admin/revocations/{}", "x".repeat(65)), "revocation"),
             ("/v1/admin/reprice", "repricing"),
+            ("/v1/admin/quarantine/unreadable%20s:1%20ff/retry", "quarantined unreadable s:1 ff"),
+            ("/v1/admin/quarantine/unreadable%20s:1%20ff", "quarantined unreadable s:1 ff"),
+            ("/v1/admin/quarantine/x%0Ay", "quarantined"),
             ("/v1/admin/else/x", "unknown"),
             ("/v1/spend", "unknown"),
         ] {

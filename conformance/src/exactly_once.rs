@@ -111,7 +111,7 @@ pub async fn play<L: Ledger>(ledger: L, seed: u64, missing: Option<Guard>) -> Re
 }
 
 /// The books that the model knows by heart.
-fn books() -> Result<Vec<PriceBook>, String> {
+pub fn books() -> Result<Vec<PriceBook>, String> {
     BOOKS.iter().map(|(version, prices)| book(version, prices)).collect()
 }
 

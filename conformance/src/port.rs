@@ -8,8 +8,8 @@ use shared::event::UsageEvent;
 use shared::hash::ContentHash;
 use shared::id::{AgentId, BudgetName, EventId, OwnId, RecordKey, SenderId, TaskId, TeamId};
 use shared::ledger::{
-    AlertQuery, Commit, CommitError, Conflict, Ledger, Quarantined, RecordCursor, RecordQuery, RecordWrite,
-    RollupQuery,
+    AlertQuery, Commit, CommitError, Conflict, Ledger, QuarantineState, Quarantined, RecordCursor,
+    RecordQuery, RecordWrite, RollupQuery,
 };
 use shared::money::UsdSum;
 use shared::price::PriceBook;
@@ -21,6 +21,7 @@ use shared::usage::{Bucket, Usage};
 use shared::window::{Period, Range, WindowKind, Zone};
 
 mod books;
+mod quarantine;
 mod repricings;
 mod revocations;
 
@@ -339,10 +340,12 @@ pub async fn aside<L: Ledger>(ledger: &L) -> Checked {
         payload: "AA==".to_owned(),
         base64: true,
         at,
+        state: QuarantineState::Open,
     };
     ensure(ledger.quarantine(item.clone()).await?, "what is put aside is new once")?;
     ensure(!ledger.quarantine(item.clone()).await?, "and then is not")?;
-    ensure(ledger.quarantined(9).await? == vec![item], "what was put aside is kept once")?;
+    ensure(ledger.quarantined(9).await? == vec![item.clone()], "what was put aside is kept once")?;
+    quarantine::quarantined(ledger, item).await?;
     ensure(ledger.closed_before().await?.is_none(), "nothing is closed at first")?;
     ledger.close_before(at).await?;
     ledger.close_before(Timestamp::UNIX_EPOCH).await?;

@@ -6,8 +6,8 @@ use shared::alert::{Alert, AlertState, StateKey};
 use shared::budget::{Budget, BudgetSpec};
 use shared::id::{AgentId, BudgetName, OwnId, RecordKey};
 use shared::ledger::{
-    AlertQuery, AlertStore, BudgetStore, Commit, CommitError, Conflict, Ledger, LedgerError, Quarantined,
-    RecordQuery, RecordStore, RollupQuery, RollupStore, Sender, SequenceStore, TakeRow,
+    AlertQuery, AlertStore, BudgetStore, Commit, CommitError, Conflict, Ledger, LedgerError, QuarantineState,
+    Quarantined, RecordQuery, RecordStore, RollupQuery, RollupStore, Sender, SequenceStore, TakeRow,
 };
 use shared::record::Record;
 use shared::repricing::{REPRICING_LANE, RepricingStore, Run};
@@ -141,6 +141,18 @@ impl<L: Ledger> RecordStore for Sabotaged<L> {
 
     async fn quarantined(&self, limit: usize) -> Result<Vec<Quarantined>, LedgerError> {
         self.inner.quarantined(limit).await
+    }
+
+    async fn quarantined_item(&self, id: &str) -> Result<Option<Quarantined>, LedgerError> {
+        self.inner.quarantined_item(id).await
+    }
+
+    async fn mark_quarantined(&self, id: &str, state: &QuarantineState) -> Result<bool, LedgerError> {
+        self.inner.mark_quarantined(id, state).await
+    }
+
+    async fn remove_quarantined(&self, id: &str) -> Result<bool, LedgerError> {
+        self.inner.remove_quarantined(id).await
     }
 
     async fn awaited(&self, limit: usize) -> Result<Vec<Record>, LedgerError> {

@@ -72,6 +72,8 @@ codes! {
     InvalidRepricing = "invalid_repricing", BAD_REQUEST;
     /// A repricing reaches into closed periods without saying so.
     RepricingClosed = "repricing_closed", BAD_REQUEST;
+    /// What is to be counted in place of something put aside is wrong.
+    InvalidRedrive = "invalid_redrive", BAD_REQUEST;
     /// A price book is wrong.
     InvalidPrices = "invalid_prices", BAD_REQUEST;
     /// No token was sent, or not exactly one.
@@ -96,6 +98,8 @@ codes! {
     NoSuchBudget = "no_such_budget", NOT_FOUND;
     /// There is no such run of a repricing.
     NoSuchRepricing = "no_such_repricing", NOT_FOUND;
+    /// Nothing of that id is in the quarantine.
+    NoSuchQuarantined = "no_such_quarantined", NOT_FOUND;
     /// There is no such event.
     NoSuchEvent = "no_such_event", NOT_FOUND;
     /// The path does not take this method.

@@ -30,6 +30,7 @@ use crate::ledger::{LedgerOpenError, SqliteLedger};
 use crate::mapping::SourceConfig;
 use crate::stream::{StreamLog, StreamOpenError, StreamOptions, StreamReadError};
 
+pub(crate) use aggregate::{consumer_of, kinesis_record, shard_name};
 pub use counters::{Counted, Counters, Counts, Flow, Flows, MAX_AGENT_SERIES, OTHER_AGENTS};
 pub use gauges::Gauges;
 pub use shard::{Lag, Progress};

@@ -6,4 +6,5 @@ pub mod host;
 pub mod ledger;
 pub mod mapping;
 pub mod notify;
+pub mod replayed;
 pub mod stream;

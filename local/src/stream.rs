@@ -118,6 +118,11 @@ impl StreamLog {
         Ok(self.shard(shard)?.latest())
     }
 
+    /// The oldest record of a shard that is kept, or the first to come if it has none.
+    pub fn oldest_seq(&self, shard: u32) -> Result<u64, StreamReadError> {
+        Ok(self.shard(shard)?.oldest())
+    }
+
     /// Why a shard could not write its last group; none if it could.
     pub fn trouble(&self, shard: u32) -> Option<String> {
         let shard = self.shard(shard).ok()?;

@@ -7,6 +7,7 @@
 mod bodies;
 mod paths;
 mod prices;
+mod quarantine;
 
 use edge::Code;
 use schemars::generate::SchemaSettings;

@@ -20,8 +20,14 @@ use crate::sequence::{Arrived, SenderKey};
 use crate::totals::Overflow;
 use crate::window::{Range, WindowKind};
 
+pub use crate::quarantine::{QuarantineState, Quarantined};
+
 /// The most items of one commit unless a ledger takes more: DynamoDB's limit for a transaction.
 pub const MAX_COMMIT_ITEMS: usize = 100;
+
+/// The lane of what operators do: replays, redriven records and repairs of rollups. Lanes of a stream are far below
+/// it, so that no consumer ever waits for an operator, nor the other way round.
+pub const OPERATOR_LANE: u32 = u32::MAX - 1;
 
 /// A ledger that did not answer. Whether a write happened is unknown; repeating it is safe.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -98,26 +104,6 @@ pub struct Conflict {
     /// What was refused, as JSON.
     pub content: String,
     /// When it was first seen.
-    #[schemars(with = "crate::schema::Instant")]
-    pub at: Timestamp,
-}
-
-/// Something that could not be counted, kept with the reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Quarantined {
-    /// Identity: the same thing is kept once.
-    pub id: String,
-    /// Where in the stream it came from.
-    pub position: String,
-    /// A stable code: `unreadable`, `closed_period`, `overflow`.
-    pub code: String,
-    /// What was wrong and what to do.
-    pub reason: String,
-    /// The payload: text, or base64 where it is not UTF-8.
-    pub payload: String,
-    /// Whether `payload` is base64.
-    pub base64: bool,
-    /// When it was put aside.
     #[schemars(with = "crate::schema::Instant")]
     pub at: Timestamp,
 }
@@ -222,6 +208,22 @@ pub trait RecordStore: Send + Sync {
     /// Lists what was put aside, newest first.
     fn quarantined(&self, limit: usize)
     -> impl Future<Output = Result<Vec<Quarantined>, LedgerError>> + Send;
+
+    /// Reads what was put aside under this id, consistently; none if nothing is.
+    fn quarantined_item(
+        &self,
+        id: &str,
+    ) -> impl Future<Output = Result<Option<Quarantined>, LedgerError>> + Send;
+
+    /// Notes what became of trying it again, and changes nothing else of it. False if it is not there.
+    fn mark_quarantined(
+        &self,
+        id: &str,
+        state: &QuarantineState,
+    ) -> impl Future<Output = Result<bool, LedgerError>> + Send;
+
+    /// Takes it out of the quarantine; false if it is not there.
+    fn remove_quarantined(&self, id: &str) -> impl Future<Output = Result<bool, LedgerError>> + Send;
 
     /// Lists records with corrections that take no effect ([`RecordData::unmet`](crate::record::RecordData)):
     /// mostly because what they correct has not arrived.
@@ -396,6 +398,9 @@ forward!(RecordStore {
     fn conflicts(&self, limit: usize) -> Result<Vec<Conflict>, LedgerError>;
     fn quarantine(&self, item: Quarantined) -> Result<bool, LedgerError>;
     fn quarantined(&self, limit: usize) -> Result<Vec<Quarantined>, LedgerError>;
+    fn quarantined_item(&self, id: &str) -> Result<Option<Quarantined>, LedgerError>;
+    fn mark_quarantined(&self, id: &str, state: &QuarantineState) -> Result<bool, LedgerError>;
+    fn remove_quarantined(&self, id: &str) -> Result<bool, LedgerError>;
     fn awaited(&self, limit: usize) -> Result<Vec<Record>, LedgerError>;
     fn closed_before(&self) -> Result<Option<Timestamp>, LedgerError>;
     fn close_before(&self, at: Timestamp) -> Result<(), LedgerError>;

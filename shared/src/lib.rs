@@ -18,6 +18,7 @@ pub mod mint;
 pub mod money;
 pub mod notifier;
 pub mod price;
+pub mod quarantine;
 pub mod record;
 pub mod repricing;
 pub mod revocation;

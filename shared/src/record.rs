@@ -11,7 +11,7 @@ use crate::id::{AgentId, EventId, EventIndex, RecordKey};
 use crate::money::Usd;
 use crate::price::{AppliedPrice, PriceBook};
 use crate::repricing::{Adjustment, place};
-use crate::rollup::{Additions, Scope};
+use crate::rollup::{Additions, RollupKey, Scope};
 use crate::totals::{Overflow, Totals};
 use crate::usage::Usage;
 
@@ -260,10 +260,23 @@ impl RecordData {
         let mut additions = self.additions(agent)?;
         let mut undo = Additions::default();
         for (key, parts) in before.additions(agent)?.iter() {
-            undo.insert(key.clone(), crate::rollup::Parts(parts.0.iter().map(Totals::negated).collect()));
+            undo.insert(key.clone(), parts.negated());
         }
         additions.merge(&undo)?;
         Ok(additions.without_zeros())
+    }
+
+    /// The additions that were made to the rollups already: all of them, unless `made` says that some are missing.
+    /// None where that cannot be read.
+    pub fn made_additions(&self, agent: &AgentId) -> Result<Option<Additions>, Overflow> {
+        let all = self.additions(agent)?;
+        let Some((pk, sk)) = &self.made else { return Ok(Some(all)) };
+        let Some(last) = RollupKey::from_item_key(pk, sk) else { return Ok(None) };
+        let mut made = Additions::default();
+        for (key, parts) in all.iter().filter(|(key, _)| **key <= last) {
+            made.insert(key.clone(), parts.clone());
+        }
+        Ok(Some(made))
     }
 
     /// About how many bytes its JSON has, without making it: not less, except where text has to be escaped.

@@ -196,6 +196,17 @@ impl Parts {
         Self(vec![Totals::default(); window.parts()])
     }
 
+    /// The same sums with the other sign.
+    #[must_use]
+    pub fn negated(&self) -> Self {
+        Self(self.0.iter().map(Totals::negated).collect())
+    }
+
+    /// Whether adding them would change nothing.
+    pub fn is_zero(&self) -> bool {
+        self.0.iter().all(Totals::is_zero)
+    }
+
     /// Adds part by part.
     pub fn add(&mut self, other: &Parts) -> Result<(), Overflow> {
         let mut sum = self.clone();
@@ -229,8 +240,13 @@ impl Additions {
     }
 
     /// Puts one rollup's addition in the place of what was there.
-    pub(crate) fn insert(&mut self, key: RollupKey, parts: Parts) {
+    pub fn insert(&mut self, key: RollupKey, parts: Parts) {
         self.0.insert(key, parts);
+    }
+
+    /// Takes one rollup's addition out.
+    pub fn take(&mut self, key: &RollupKey) -> Option<Parts> {
+        self.0.remove(key)
     }
 
     /// Adds all of `other`; on an error, `self` may hold a part of it and is to be dropped.
@@ -264,7 +280,7 @@ impl Additions {
     /// Drops additions of nothing: what a correction left as it was.
     #[must_use]
     pub fn without_zeros(mut self) -> Self {
-        self.0.retain(|_, parts| parts.0.iter().any(|t| !t.is_zero()));
+        self.0.retain(|_, parts| !parts.is_zero());
         self
     }
 

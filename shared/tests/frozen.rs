@@ -19,7 +19,7 @@ use shared::budget::{Budget, BudgetForm};
 use shared::event::{Amend, Body, Outcome, TaskOutcome, TaskResult, UsageEvent, Void, part_hash};
 use shared::hash::ContentHash;
 use shared::id::{AgentId, EventId, OwnId};
-use shared::ledger::{Conflict, Quarantined};
+use shared::ledger::{Conflict, QuarantineState, Quarantined};
 use shared::price::PriceBook;
 use shared::record::{Content, RecordData};
 use shared::repricing::{Figures, Place, PlaceAfter, Run, Selection};
@@ -312,18 +312,19 @@ fn what_the_ledger_holds() {
     let (standing, refused, content) = (hash(), ContentHash::from("ff"), "{}".to_owned());
     let seen = at("2026-11-24T09:30:00Z");
     frozen("conflict.json", &Conflict { agent, key, standing, refused, content, at: seen });
-    frozen(
-        "quarantined.json",
-        &Quarantined {
-            id: "unreadable shardId-000000000000:1".to_owned(),
-            position: "shardId-000000000000:1".to_owned(),
-            code: "unreadable".to_owned(),
-            reason: "stream record is not readable".to_owned(),
-            payload: "/w==".to_owned(),
-            base64: true,
-            at: seen,
-        },
-    );
+    let aside = Quarantined {
+        id: "unreadable shardId-000000000000:1".to_owned(),
+        position: "shardId-000000000000:1".to_owned(),
+        code: "unreadable".to_owned(),
+        reason: "stream record is not readable".to_owned(),
+        payload: "/w==".to_owned(),
+        base64: true,
+        at: seen,
+        state: QuarantineState::Open,
+    };
+    frozen("quarantined.json", &aside);
+    let state = QuarantineState::Stuck { reason: "still not readable".to_owned(), at: seen };
+    frozen("quarantined-stuck.json", &Quarantined { state, ..aside });
     let mut arrived = Arrived::default();
     for sequence in [1, 2, 5] {
         arrived.add(sequence, seen);

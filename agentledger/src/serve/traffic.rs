@@ -10,7 +10,7 @@ use axum::response::Response;
 use local::histogram::{Histogram, Measured};
 
 /// The routes that have series of their own; all else is `other`. A path with a name in it is one route.
-const ROUTES: [&str; 26] = [
+const ROUTES: [&str; 29] = [
     "/v1/usage",
     "/v1/spend",
     "/v1/events",
@@ -19,6 +19,9 @@ const ROUTES: [&str; 26] = [
     "/v1/deliveries",
     "/v1/conflicts",
     "/v1/quarantine",
+    QUARANTINED,
+    RETRY,
+    PURGE,
     "/v1/corrections",
     "/v1/budgets",
     BUDGET,
@@ -41,6 +44,9 @@ const ROUTES: [&str; 26] = [
 const BUDGET: &str = "/v1/admin/budgets/{name}";
 const REVOCATION: &str = "/v1/admin/revocations/{jti}";
 const PRICE_BOOK: &str = "/v1/prices/{version}";
+const QUARANTINED: &str = "/v1/quarantine/{id}";
+const RETRY: &str = "/v1/admin/quarantine/{id}/retry";
+const PURGE: &str = "/v1/admin/quarantine/{id}";
 const ERROR_PAGE: &str = "/errors/{code}";
 const OTHER: &str = "other";
 
@@ -168,6 +174,12 @@ fn route(path: &str) -> &'static str {
     if path.starts_with("/v1/admin/revocations/") {
         return REVOCATION;
     }
+    if path.starts_with("/v1/quarantine/") {
+        return QUARANTINED;
+    }
+    if path.starts_with("/v1/admin/quarantine/") {
+        return if path.ends_with("/retry") { RETRY } else { PURGE };
+    }
     if path.starts_with("/v1/prices/") {
         return PRICE_BOOK;
     }
@@ -195,6 +207,8 @@ mod tests {
             assert_eq!(route(&format!("/v1/admin/budgets/b{n}")), BUDGET);
             assert_eq!(route(&format!("/v1/spend/{n}")), OTHER);
         }
+        assert_eq!(route("/v1/admin/quarantine/x%20y/retry"), RETRY);
+        assert_eq!(route("/v1/admin/quarantine/x%20y"), PURGE);
         assert_eq!(route("/v1/spend"), "/v1/spend");
         assert_eq!(Traffic::default().routes().len(), ROUTES.len() + 1);
     }

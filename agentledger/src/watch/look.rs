@@ -93,7 +93,7 @@ pub(super) fn look(ledger: &LedgerArgs, by: WatchBy) -> anyhow::Result<Look> {
     let alerts: AlertReport = read(&source.get("/v1/alerts", &[limit(ALERTS)])?)?;
     let health = match &source {
         Source::Server { .. } => Some(read(&source.get("/healthz", &[])?)?),
-        Source::Embedded(_) => None,
+        Source::InProcess(_) => None,
     };
     Ok(Look { spend, alerts: alerts.alerts, health })
 }

@@ -4,6 +4,7 @@
 
 mod extract;
 mod intake;
+mod operate;
 mod prices;
 mod reprice;
 mod support;

@@ -1,8 +1,8 @@
 //! The commands of the pages, run as they stand there.
 //!
 //! Every `sh` block of the pages below is run, in order, by one bash with `set -euo pipefail` in a directory of its
-//! own: each of the four readers' pages and the README as a whole, operations.md section by section. It is run as a
-//! reader would, but for this:
+//! own: each of the four readers' pages, replay.md and the README as a whole, operations.md section by section. It is
+//! run as a reader would, but for this:
 //!
 //! - `127.0.0.1:8080` is a free port of the test; `cargo run --release --` and `target/release/agentledger` are the
 //!   command that was built.
@@ -240,6 +240,12 @@ fn the_commands_for_sres() {
 #[ignore = "needs bash and curl: scripts/second-tier.sh runs it"]
 fn the_commands_of_the_readme() {
     assert_eq!(page("README.md", "agentledger up > ready\n").1, 3);
+}
+
+#[test]
+#[ignore = "needs bash and curl: scripts/second-tier.sh runs it"]
+fn the_commands_of_replay() {
+    assert_eq!(page("docs/replay.md", SERVER).1, 1);
 }
 
 #[test]

@@ -26,10 +26,9 @@ pub(super) fn start<C: Clock + 'static>(
     config: &PipelineConfig,
     stop: watch::Receiver<bool>,
 ) -> Result<(Progress, JoinHandle<()>), StartError> {
-    // As Kinesis names its shards.
-    let name = format!("shardId-{shard:012}");
+    let name = shard_name(shard);
     let progress = Progress::new(name.clone());
-    let source = format!("stream {} {name}", stream.id());
+    let source = consumer_of(stream, shard);
     let reader = stream.reader(shard, ledger.checkpoint(&source)?)?;
     let ledger = Arc::clone(ledger);
     let checkpoints = Position { ledger, source, progress: progress.clone(), trim: false };
@@ -93,23 +92,33 @@ impl Source for Shard {
 
 fn kinesis_event(shard: &str, records: &[LogRecord]) -> KinesisEvent {
     let mut event = KinesisEvent::default();
-    event.records = records
-        .iter()
-        .map(|log| {
-            let mut record = KinesisEventRecord::default();
-            let number = log.sequence_number();
-            record.event_id = Some(format!("{shard}:{number}"));
-            record.event_name = Some("aws:kinesis:record".to_owned());
-            record.event_source = Some("aws:kinesis".to_owned());
-            record.event_version = Some("1.0".to_owned());
-            let arrived = Duration::from_millis(log.arrival_ms.unsigned_abs());
-            record.kinesis.approximate_arrival_timestamp.0 += arrived;
-            record.kinesis.kinesis_schema_version = Some("1.0".to_owned());
-            record.kinesis.partition_key.clone_from(&log.partition_key);
-            record.kinesis.sequence_number = number;
-            record.kinesis.data.0 = log.data.to_vec();
-            record
-        })
-        .collect();
+    event.records = records.iter().map(|log| kinesis_record(shard, log)).collect();
     event
+}
+
+/// A record as Kinesis' event source mapping delivers it.
+pub(crate) fn kinesis_record(shard: &str, log: &LogRecord) -> KinesisEventRecord {
+    let mut record = KinesisEventRecord::default();
+    let number = log.sequence_number();
+    record.event_id = Some(format!("{shard}:{number}"));
+    record.event_name = Some("aws:kinesis:record".to_owned());
+    record.event_source = Some("aws:kinesis".to_owned());
+    record.event_version = Some("1.0".to_owned());
+    let arrived = Duration::from_millis(log.arrival_ms.unsigned_abs());
+    record.kinesis.approximate_arrival_timestamp.0 += arrived;
+    record.kinesis.kinesis_schema_version = Some("1.0".to_owned());
+    record.kinesis.partition_key.clone_from(&log.partition_key);
+    record.kinesis.sequence_number = number;
+    record.kinesis.data.0 = log.data.to_vec();
+    record
+}
+
+/// Under which name the ledger keeps how far a shard is consumed.
+pub(crate) fn consumer_of(stream: &StreamLog, shard: u32) -> String {
+    format!("stream {} {}", stream.id(), shard_name(shard))
+}
+
+/// As Kinesis names its shards.
+pub(crate) fn shard_name(shard: u32) -> String {
+    format!("shardId-{shard:012}")
 }

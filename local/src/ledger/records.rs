@@ -6,7 +6,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use shared::id::{AgentId, RecordKey};
 use shared::invariant;
 use shared::ledger::{
-    Commit, CommitError, Conflict, LedgerError, Quarantined, RecordQuery, RecordStore, RecordWrite, Refusal,
+    Commit, CommitError, Conflict, LedgerError, QuarantineState, Quarantined, RecordQuery, RecordStore,
+    RecordWrite, Refusal,
 };
 use shared::record::Record;
 use shared::rollup::RollupKey;
@@ -123,6 +124,29 @@ impl RecordStore for SqliteLedger {
 
     async fn quarantined(&self, limit: usize) -> Result<Vec<Quarantined>, LedgerError> {
         self.read(|db| newest(db, "SELECT data FROM quarantine ORDER BY rowid DESC LIMIT ?1", limit))
+    }
+
+    async fn quarantined_item(&self, id: &str) -> Result<Option<Quarantined>, LedgerError> {
+        self.read(|db| quarantined_item(db, id))
+    }
+
+    async fn mark_quarantined(&self, id: &str, state: &QuarantineState) -> Result<bool, LedgerError> {
+        self.write(|db| {
+            let Some(item) = quarantined_item(db, id)? else { return Ok(false) };
+            let marked = Quarantined { state: state.clone(), ..item };
+            let data = serde_json::to_string(&marked).map_err(unreadable)?;
+            db.execute("UPDATE quarantine SET data = ?2 WHERE id = ?1", params![id, data])
+                .map_err(refusal)?;
+            Ok(true)
+        })
+    }
+
+    async fn remove_quarantined(&self, id: &str) -> Result<bool, LedgerError> {
+        // With what was counted of it: a power cut must not take that back and leave nothing to try again.
+        self.write_durably(|db| {
+            let gone = db.execute("DELETE FROM quarantine WHERE id = ?1", params![id]).map_err(refusal)?;
+            Ok(gone == 1)
+        })
     }
 
     async fn awaited(&self, limit: usize) -> Result<Vec<Record>, LedgerError> {
@@ -247,6 +271,14 @@ fn newest<T: serde::de::DeserializeOwned>(
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = select.query_map(params![limit], |row| row.get::<_, String>(0)).map_err(refusal)?;
     rows.map(|row| serde_json::from_str(&row.map_err(refusal)?).map_err(unreadable)).collect()
+}
+
+fn quarantined_item(db: &Connection, id: &str) -> Result<Option<Quarantined>, LedgerError> {
+    db.query_row("SELECT data FROM quarantine WHERE id = ?1", params![id], |row| row.get::<_, String>(0))
+        .optional()
+        .map_err(refusal)?
+        .map(|text| serde_json::from_str(&text).map_err(unreadable))
+        .transpose()
 }
 
 fn closed_before(db: &Connection) -> Result<Option<Timestamp>, LedgerError> {

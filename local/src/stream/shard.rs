@@ -107,6 +107,10 @@ impl Shard {
         self.durable.borrow().seq
     }
 
+    pub(super) fn oldest(&self) -> u64 {
+        self.segments().first().map_or(1, |oldest| oldest.first_seq)
+    }
+
     /// Begins a new segment.
     pub(super) fn push(&self, segment: Segment) {
         self.segments().push(segment);

@@ -13,7 +13,7 @@ use shared::price::{BookLine, BookReport, MAX_VERSION_BYTES};
 use shared::revocation::{MAX_REASON_BYTES, Revocation};
 use shared::sequence::MAX_SEQUENCE;
 
-use super::{Schemas, bodies, prices};
+use super::{Schemas, bodies, prices, quarantine};
 use crate::{
     AlertReport, AwaitedReport, BudgetReport, By, CompletenessReport, ConflictReport, DeliveryReport,
     EventReport, QuarantineReport, SpendReport, UnpricedReport,
@@ -49,7 +49,7 @@ impl Param {
         Self { name, place: "header", about, required: false, schema }
     }
 
-    fn path(name: &'static str, about: &'static str, schema: Value) -> Self {
+    pub(super) fn path(name: &'static str, about: &'static str, schema: Value) -> Self {
         Self { name, place: "path", about, required: true, schema }
     }
 
@@ -120,6 +120,7 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
         ..list::<LimitReport>("/v1/limits", "limits", "The limits of this server", schemas)
     });
     operations.extend(prices::operations(schemas));
+    operations.extend(quarantine::operations(schemas));
     operations.extend(admin(schemas));
     operations.push(revoke(schemas));
     operations.extend(documents());

@@ -9,8 +9,9 @@ use shared::budget::{Budget, BudgetSpec};
 use shared::delivery::{DeliveryAttempt, DeliveryStore};
 use shared::id::{AgentId, BudgetName, OwnId, RecordKey};
 use shared::ledger::{
-    AlertQuery, AlertStore, BudgetStore, Commit, CommitError, Conflict, LedgerError, Quarantined,
-    RecordQuery, RecordStore, RollupQuery, RollupRow, RollupStore, Sender, SequenceStore, TakeRow,
+    AlertQuery, AlertStore, BudgetStore, Commit, CommitError, Conflict, LedgerError, QuarantineState,
+    Quarantined, RecordQuery, RecordStore, RollupQuery, RollupRow, RollupStore, Sender, SequenceStore,
+    TakeRow,
 };
 use shared::record::Record;
 use shared::repricing::{RepricingStore, Run};
@@ -85,6 +86,18 @@ impl RecordStore for Fake {
 
     async fn quarantined(&self, _: usize) -> Result<Vec<Quarantined>, LedgerError> {
         Ok(Vec::new())
+    }
+
+    async fn quarantined_item(&self, _: &str) -> Result<Option<Quarantined>, LedgerError> {
+        Ok(None)
+    }
+
+    async fn mark_quarantined(&self, _: &str, _: &QuarantineState) -> Result<bool, LedgerError> {
+        unused()
+    }
+
+    async fn remove_quarantined(&self, _: &str) -> Result<bool, LedgerError> {
+        unused()
     }
 
     async fn awaited(&self, limit: usize) -> Result<Vec<Record>, LedgerError> {
