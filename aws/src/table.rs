@@ -21,6 +21,8 @@ mod repricings;
 mod revocations;
 mod rollups;
 mod sequences;
+#[cfg(feature = "cloudwatch")]
+mod series;
 mod settle;
 mod snapshot;
 mod totals;
