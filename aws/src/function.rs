@@ -20,14 +20,21 @@ const SPARE: Duration = Duration::from_millis(400);
 
 /// Writes the log as JSON, a line for each event, with the request's id in its span.
 pub fn start_log() -> Result<(), EnvError> {
-    let level = env::parsed(env::LOG, Level::INFO)?;
-    // The request's id is in a span of the runtime's, at the level of info, whatever level is logged.
-    let shown = Targets::new().with_default(level).with_target("lambda_runtime::layers", Level::INFO);
+    let shown = shown(env::parsed(env::LOG, Level::INFO)?);
     let lines =
         tracing_subscriber::fmt::layer().json().flatten_event(true).with_span_list(false).with_target(false);
     // It is started once; where it was before, as in a test, that one stays.
     let _ = tracing_subscriber::registry().with(shown).with(lines).try_init();
     Ok(())
+}
+
+/// What is logged at a level. The SDKs' own lines stay at info and above: below, they hold what is sent, payloads and
+/// signatures too. The request's id is in a span of the runtime's, which is kept whatever is logged.
+fn shown(level: Level) -> Targets {
+    const OWN: [&str; 8] =
+        ["agentledger", "aggregator", "alerter", "auth", "aws::", "edge", "ingest", "shared"];
+    let others = Targets::new().with_default(level.min(Level::INFO));
+    others.with_targets(OWN.map(|target| (target, level))).with_target("lambda_runtime::layers", Level::INFO)
 }
 
 /// What is left of an invocation, less what it takes to answer.
@@ -124,6 +131,22 @@ mod tests {
         let mut context = Context::default();
         context.deadline = u64::try_from(NOON.now().as_millisecond() + millis).unwrap();
         context
+    }
+
+    #[test]
+    fn what_is_sent_is_not_logged_at_any_level() {
+        for level in [Level::TRACE, Level::DEBUG, Level::INFO, Level::ERROR] {
+            let shown = shown(level);
+            for other in ["aws_smithy_runtime::client", "aws_sigv4", "hyper::client", "lambda_runtime"] {
+                assert!(!shown.would_enable(other, &Level::DEBUG), "{other} at {level}");
+            }
+            for own in ["aws::table::commit", "ingest_lambda", "ingest::handler", "agentledger::audit"] {
+                assert!(shown.would_enable(own, &level), "{own} at {level}");
+            }
+            assert!(shown.would_enable("lambda_runtime::layers::trace", &Level::INFO));
+        }
+        assert!(!shown(Level::ERROR).would_enable("ingest::handler", &Level::WARN));
+        assert!(!shown(Level::ERROR).would_enable("aws_sigv4", &Level::WARN));
     }
 
     #[tokio::test]

@@ -89,7 +89,7 @@ def starts(name, environment, first, log):
     for _ in range(STARTS):
         if function:
             # A thread that ended would be missing from what was read before.
-            assert abs(function.stop() - with_first[-1]) < 0.005, "threads ended between two looks"
+            assert abs(function.stop() - with_first[-1]) < 0.003, "threads ended between two looks"
         function = runtime.Function(runtime.bootstrap(args.bootstraps, name), environment, log)
         wall.append(function.wait_idle() - function.began)
         to_idle.append(function.cpu())
