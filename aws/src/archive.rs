@@ -11,7 +11,7 @@
 mod decode;
 mod layout;
 mod local;
-#[cfg(test)]
+#[cfg(all(test, feature = "testing"))]
 mod tests;
 
 use std::collections::VecDeque;

@@ -9,7 +9,7 @@
 mod event;
 mod item;
 mod read;
-#[cfg(test)]
+#[cfg(all(test, feature = "testing"))]
 mod tests;
 
 use std::time::Duration;

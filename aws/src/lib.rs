@@ -17,7 +17,7 @@ pub mod function;
 pub mod inbox;
 #[cfg(feature = "cloudwatch")]
 pub mod metrics;
-#[cfg(all(test, feature = "client"))]
+#[cfg(all(test, feature = "testing"))]
 mod mocks;
 #[cfg(feature = "sqs")]
 pub mod queue;

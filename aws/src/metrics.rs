@@ -14,7 +14,7 @@ mod data;
 mod emf;
 mod series;
 mod spend;
-#[cfg(test)]
+#[cfg(all(test, feature = "testing"))]
 mod tests;
 
 use std::sync::Mutex;

@@ -4,7 +4,7 @@
 //! so that here is only what a mapping gave up without it: the function could not be invoked, or records expired.
 
 mod message;
-#[cfg(test)]
+#[cfg(all(test, feature = "testing"))]
 mod tests;
 
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The stream on Kinesis: writing, and reading back for a replay.
 
 mod read;
-#[cfg(test)]
+#[cfg(all(test, feature = "testing"))]
 mod tests;
 
 use aws_sdk_kinesis::Client;

@@ -7,7 +7,7 @@
 
 mod chat;
 mod message;
-#[cfg(test)]
+#[cfg(all(test, feature = "testing"))]
 mod tests;
 
 use std::collections::HashMap;

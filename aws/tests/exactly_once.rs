@@ -1,6 +1,6 @@
 //! Exactly once, over the ledger on DynamoDB: random histories against a model, on an emulator. Second tier:
 //! `scripts/aws-tests.sh`.
-#![cfg(feature = "dynamodb")]
+#![cfg(feature = "testing")]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! The ledger on DynamoDB against the suites of the port, on an emulator. Second tier: `scripts/aws-tests.sh`.
-#![cfg(feature = "dynamodb")]
+#![cfg(feature = "testing")]
 
 mod support;
 

@@ -1,8 +1,9 @@
 //! Each adapter against an emulator of AWS, whose address `AGENTLEDGER_ENDPOINT` says.
 //!
-//! Run with `AGENTLEDGER_ENDPOINT=http://127.0.0.1:4620 cargo test -p aws --features all -- --ignored`.
+//! Run with `AGENTLEDGER_ENDPOINT=http://127.0.0.1:4620 cargo test -p aws --features testing -- --ignored`.
 
 #![cfg(all(
+    feature = "testing",
     feature = "cloudwatch",
     feature = "dynamodb",
     feature = "kinesis",
