@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$(realpath "$0")")/.."
 packages=${AGENTLEDGER_PACKAGES:-} command=${AGENTLEDGER_COMMAND:-}
 if [ -z "$packages" ]; then
-    cargo xtask package --arch x86_64 --out target/lambda
+    cargo xtask package --arch x86_64 --for-this-machine --out target/lambda
     packages=$PWD/target/lambda
 fi
 if [ -z "$command" ]; then

@@ -21,7 +21,7 @@ step() { printf -- '-- %s (%ss)\n' "$*" $(($(date +%s) - began)); }
 step "packages"
 packages=${AGENTLEDGER_PACKAGES:-}
 if [ -z "$packages" ]; then
-    cargo xtask package --arch x86_64 --out target/lambda
+    cargo xtask package --arch x86_64 --for-this-machine --out target/lambda
     packages=$PWD/target/lambda
 fi
 packages=$(realpath "$packages")
