@@ -7,9 +7,11 @@ use std::fmt::Display;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension as CloudDimension, MetricDatum, StandardUnit};
 use jiff::Timestamp;
+use shared::event::TaskResult;
 use shared::metrics::BatchMetrics;
 use shared::money::UsdSum;
 use shared::totals::Totals;
+use shared::usage::Bucket;
 
 use super::series::{Dimension, OTHER, SeriesList};
 
@@ -17,6 +19,12 @@ use super::series::{Dimension, OTHER, SeriesList};
 const MAX_VALUES: usize = 150;
 /// The series of calls that name no model or no team.
 const NOT_STATED: &str = "(not stated)";
+
+/// Tokens of a prompt that came from a cache.
+const CACHED: [Bucket; 3] = [Bucket::CacheRead, Bucket::CacheReadAudio, Bucket::CacheReadImage];
+/// The other tokens of a prompt.
+const PROMPT: [Bucket; 5] =
+    [Bucket::Input, Bucket::CacheWrite5m, Bucket::CacheWrite1h, Bucket::InputAudio, Bucket::InputImage];
 
 /// What a batch did, by dimension.
 pub(super) struct Batch {
@@ -70,6 +78,7 @@ impl Batch {
         let mut data = Data::new(now);
         if !self.by.is_empty() {
             data.totals(None, &self.total);
+            data.shares(&self.total);
         }
         for (dimension, names) in &self.by {
             let mut other = Totals::default();
@@ -118,6 +127,22 @@ impl Data {
         for (name, count) in counts {
             if of.is_none() || count != 0 {
                 self.number(name, of, StandardUnit::Count, &count);
+            }
+        }
+    }
+
+    /// What shares are made of: tokens of prompts, those of them that a cache had, and tasks that succeeded.
+    fn shares(&mut self, totals: &Totals) {
+        let sum = |buckets: &[Bucket]| buckets.iter().map(|b| totals.usage[*b as usize]).sum::<i128>();
+        let cached = sum(&CACHED);
+        let counts = [
+            ("PromptTokens", cached + sum(&PROMPT)),
+            ("CacheReadTokens", cached),
+            ("TasksSucceeded", totals.tasks[TaskResult::Success as usize].into()),
+        ];
+        for (name, count) in counts {
+            if count != 0 {
+                self.number(name, None, StandardUnit::Count, &count);
             }
         }
     }

@@ -266,3 +266,20 @@ fn a_rejection_is_a_line_of_the_log() {
     assert_eq!(line["_aws"]["Timestamp"], now().as_millisecond());
     assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Namespace"], "AgentLedger");
 }
+
+#[tokio::test]
+async fn shares_of_the_cache_and_of_tasks_have_what_they_are_made_of() {
+    let (rule, puts) = taking();
+    let metrics = cloud_watch(&rule, 1, MemorySeries::default());
+    let mut spent = Totals { events: 1, tasks: [2, 1, 0], ..Totals::default() };
+    for (bucket, tokens) in
+        [(Bucket::Input, 7), (Bucket::CacheRead, 30), (Bucket::CacheWrite1h, 3), (Bucket::Output, 99)]
+    {
+        spent.usage[bucket as usize] = tokens;
+    }
+    metrics.publish(agents(&[("a", spent)])).await;
+    let values = values(&puts);
+    assert_eq!(get(&values, "PromptTokens", ""), Some("40"));
+    assert_eq!(get(&values, "CacheReadTokens", ""), Some("30"));
+    assert_eq!(get(&values, "TasksSucceeded", ""), Some("2"));
+}
