@@ -39,7 +39,7 @@ terraform -chdir="$example" init -input=false -no-color > "$scratch/init.log" ||
 if [ "$profile" = direct ]; then
     terraform -chdir="$example" plan -input=false -no-color "${vars[@]}" -out="$scratch/plan" > /dev/null
     terraform -chdir="$example" show -json "$scratch/plan" > "$scratch/plan.json"
-    python3 terraform/tests/idle.py "$scratch/plan.json"
+    python3 terraform/tests/idle.py < "$scratch/plan.json"
 fi
 # Twice, as the emulator now and then finds a conflict in what it has just made.
 apply() { terraform -chdir="$example" apply -input=false -no-color -auto-approve "${vars[@]}" > "$scratch/apply.log" 2>&1; }
