@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 use shared::hash::ContentHash;
-use shared::ledger::{Conflict, LedgerError, Quarantined};
+use shared::ledger::{Conflict, LedgerError, QuarantineState, Quarantined};
 
 use super::Table;
 use super::call::failed;
 use super::keys::{self, META};
-use super::value::{json, keyed, str_of, text, with};
+use super::value::{json, keyed, read, str_of, text, with};
 
 const CLOSED: &str = "closed_before";
 
@@ -22,6 +22,56 @@ impl Table {
 
     pub(super) async fn put_aside(&self, item: &Quarantined) -> Result<bool, LedgerError> {
         self.put_new(aside(item)?).await
+    }
+
+    pub(super) async fn aside_item(&self, id: &str) -> Result<Option<Quarantined>, LedgerError> {
+        self.item(aside_key(id)).await?.map(|item| read(&item, "data")).transpose()
+    }
+
+    /// All but the state is written once, so that only a removal in between has to be told apart.
+    pub(super) async fn mark_aside(&self, id: &str, state: &QuarantineState) -> Result<bool, LedgerError> {
+        let Some(mut item) = self.aside_item(id).await? else { return Ok(false) };
+        item.state = state.clone();
+        let (pk, sk) = aside_key(id);
+        let marked = self
+            .client()
+            .update_item()
+            .table_name(self.name())
+            .key("pk", text(pk))
+            .key("sk", text(sk))
+            .update_expression("SET #data = :data")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_names("#data", "data")
+            .expression_attribute_values(":data", json(&item)?)
+            .send()
+            .await;
+        match marked {
+            Ok(_) => Ok(true),
+            Err(e) if e.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                Ok(false)
+            }
+            Err(e) => Err(failed("marking what was put aside", &e)),
+        }
+    }
+
+    pub(super) async fn remove_aside(&self, id: &str) -> Result<bool, LedgerError> {
+        let (pk, sk) = aside_key(id);
+        let removed = self
+            .client()
+            .delete_item()
+            .table_name(self.name())
+            .key("pk", text(pk))
+            .key("sk", text(sk))
+            .condition_expression("attribute_exists(pk)")
+            .send()
+            .await;
+        match removed {
+            Ok(_) => Ok(true),
+            Err(e) if e.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                Ok(false)
+            }
+            Err(e) => Err(failed("removing what was put aside", &e)),
+        }
     }
 
     pub(super) async fn watermark(&self) -> Result<Option<Timestamp>, LedgerError> {

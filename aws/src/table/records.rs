@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 use shared::id::{AgentId, RecordKey};
-use shared::ledger::{Commit, CommitError, Conflict, LedgerError, Quarantined, RecordQuery, RecordStore};
+use shared::ledger::{
+    Commit, CommitError, Conflict, LedgerError, QuarantineState, Quarantined, RecordQuery, RecordStore,
+};
 use shared::record::Record;
 
 use super::commit::{MAX_BYTES, MAX_ITEMS, MAX_RECORDS};
@@ -107,6 +109,18 @@ impl RecordStore for Table {
 
     async fn quarantined(&self, limit: usize) -> Result<Vec<Quarantined>, LedgerError> {
         self.newest("Q", limit).await?.iter().map(|item| read(item, "data")).collect()
+    }
+
+    async fn quarantined_item(&self, id: &str) -> Result<Option<Quarantined>, LedgerError> {
+        self.aside_item(id).await
+    }
+
+    async fn mark_quarantined(&self, id: &str, state: &QuarantineState) -> Result<bool, LedgerError> {
+        self.mark_aside(id, state).await
+    }
+
+    async fn remove_quarantined(&self, id: &str) -> Result<bool, LedgerError> {
+        self.remove_aside(id).await
     }
 
     async fn awaited(&self, limit: usize) -> Result<Vec<Record>, LedgerError> {
