@@ -53,11 +53,17 @@ fn a_stream_is_counted_and_lost_totals_come_back_exactly() {
     assert_eq!((&counted["total"]["events"], &counted["quarantined"]), (&json!(60), &json!(1)), "{counted}");
     let again = deployment.json(&["replay", "--apply"]);
     assert_eq!((&again["rows"], &again["quarantined"]), (&json!([]), &json!(0)), "{again}");
-    assert!(deployment.text(&["replay", "--apply"]).contains("nothing changed: all of it was counted before"));
+    assert!(
+        deployment.text(&["replay", "--apply"]).contains("nothing changed: all of it was counted before")
+    );
 
     let report = deployment.json(&["report", "--by", "agent"]);
     let tokens: u64 = (0..60).map(|n| 1_010 + n).sum();
-    assert_eq!((&report["total"]["events"], &report["total"]["tokens"]), (&json!(60), &json!(tokens)), "{report}");
+    assert_eq!(
+        (&report["total"]["events"], &report["total"]["tokens"]),
+        (&json!(60), &json!(tokens)),
+        "{report}"
+    );
     assert_eq!(report["rows"].as_array().unwrap().len(), 3);
 
     let shadow = ["replay", "--shadow", "--from", &from, "--to", &to];
@@ -92,8 +98,7 @@ fn what_was_put_aside_is_listed_mended_and_gone() {
     assert!(shown.contains("oops") && shown.contains("stuck"), "{shown}");
     let mended = deployment.dir().join("mended.json");
     std::fs::write(&mended, json!({"agent_id": "mended", "usage": {"input": 7}}).to_string()).unwrap();
-    let retried =
-        deployment.json(&["redrive", "retry", &id, "--payload", mended.to_str().unwrap()]);
+    let retried = deployment.json(&["redrive", "retry", &id, "--payload", mended.to_str().unwrap()]);
     assert_eq!(outcomes(&retried), ["counted"]);
     assert_eq!(deployment.json(&["redrive", "list"])["quarantine"], json!([]));
     assert_eq!(deployment.json(&["report", "--by", "agent"])["total"]["tokens"], 7);
@@ -172,8 +177,18 @@ fn budgets_are_set_and_listed_in_the_table() {
     assert!(deployment.run(&["budget", "rm", "b"]).status.success());
     assert!(deployment.run(&["token", "revoke", "j"]).status.success());
     for list in [
-        &["events"][..], &["alerts"], &["conflicts"], &["quarantine"], &["unpriced"], &["corrections"],
-        &["completeness"], &["deliveries"], &["repricings"], &["prices", "list"], &["reprice"], &["differences"],
+        &["events"][..],
+        &["alerts"],
+        &["conflicts"],
+        &["quarantine"],
+        &["unpriced"],
+        &["corrections"],
+        &["completeness"],
+        &["deliveries"],
+        &["repricings"],
+        &["prices", "list"],
+        &["reprice"],
+        &["differences"],
     ] {
         deployment.json(list);
     }

@@ -132,9 +132,10 @@ impl Deployed {
     /// Invokes a function, and waits for its answer; an error of its own is one here.
     pub async fn invoke(&self, function: &str, payload: &str) -> Result<(), Failure> {
         let call = self.client.invoke().function_name(function).payload(Blob::new(payload.as_bytes()));
-        let answer = call.send().await.map_err(|error| {
-            failure::of("lambda:InvokeFunction", &format!("function {function}"), &error)
-        })?;
+        let answer = call
+            .send()
+            .await
+            .map_err(|error| failure::of("lambda:InvokeFunction", &format!("function {function}"), &error))?;
         match answer.function_error {
             None => Ok(()),
             Some(kind) => {

@@ -39,7 +39,9 @@ fn or_denied<T>(
     match found {
         Ok(found) => (check, Ok(judge(found))),
         // The code that all services say it by.
-        Err(failure) if failure.to_string().contains("AccessDenied") => (check, Ok(verdict::denied(check, &failure))),
+        Err(failure) if failure.to_string().contains("AccessDenied") => {
+            (check, Ok(verdict::denied(check, &failure)))
+        }
         Err(failure) => (check, Err(failure.to_string())),
     }
 }
@@ -59,7 +61,10 @@ impl Cloud {
         let backlog = self.table.backlog().await.map(verdict::backlog).map_err(|e| e.to_string());
         all.push(("journals", backlog));
         let closed = self.table.closed_before().await;
-        all.push(("watermark", closed.map(|at| judge::watermark(at, SystemClock.now())).map_err(|e| e.to_string())));
+        all.push((
+            "watermark",
+            closed.map(|at| judge::watermark(at, SystemClock.now())).map_err(|e| e.to_string()),
+        ));
         self.look_at_functions(&mut all).await;
         self.look_at_queues(&mut all).await;
         all

@@ -145,8 +145,7 @@ mod tests {
             Some(batch) => Letter::Batch(Box::new(batch)),
             None => Letter::Other("{}".to_owned()),
         };
-        let received =
-            Received { id: "m".to_owned(), receipt: "r".to_owned(), sent: None, times: 1, letter };
+        let received = Received { id: "m".to_owned(), receipt: "r".to_owned(), sent: None, times: 1, letter };
         Found::of(queue, &received)
     }
 

@@ -102,7 +102,9 @@ fn retry(args: &RetryArgs) -> anyhow::Result<()> {
     }
     let again = Again { cloud: &cloud, letters: &letters, config: &config };
     let tried = plain::retry_each(args, &ids, |id| match found.iter().find(|found| found.letter.id == id) {
-        Some(_) if form.is_some() => Err(Misuse("a message of a queue has no payload to mend".to_owned()).into()),
+        Some(_) if form.is_some() => {
+            Err(Misuse("a message of a queue has no payload to mend".to_owned()).into())
+        }
         Some(found) => again.letter(found),
         None => plain::retry_one(&source, id, form.clone()),
     });
@@ -127,9 +129,10 @@ impl Again<'_> {
             self.count(found)?
         };
         if answer.outcome != Retried::Stuck {
-            self.cloud.runtime.block_on(self.letters.remove(&found.letter.id)).context(
-                "it is done, but the message stays; trying it again changes nothing more",
-            )?;
+            self.cloud
+                .runtime
+                .block_on(self.letters.remove(&found.letter.id))
+                .context("it is done, but the message stays; trying it again changes nothing more")?;
         }
         Ok(answer)
     }
@@ -137,11 +140,19 @@ impl Again<'_> {
     /// Changes that the alerter did not see: it looks at all budgets instead.
     fn sweep(&self, found: &Found, alerter: Option<&str>) -> anyhow::Result<RetryAnswer> {
         let Some(alerter) = alerter else {
-            return Ok(answer(found, Retried::Stuck, format!("{} says that there is no alerter", env::ALERTER)));
+            return Ok(answer(
+                found,
+                Retried::Stuck,
+                format!("{} says that there is no alerter", env::ALERTER),
+            ));
         };
         let swept = self.cloud.runtime.block_on(self.cloud.deployed().invoke(alerter, SWEEP));
         Ok(match swept {
-            Ok(()) => answer(found, Retried::Known, format!("{alerter} has looked at the running period of all budgets")),
+            Ok(()) => answer(
+                found,
+                Retried::Known,
+                format!("{alerter} has looked at the running period of all budgets"),
+            ),
             Err(error) => answer(found, Retried::Stuck, error.to_string()),
         })
     }
@@ -149,7 +160,11 @@ impl Again<'_> {
     /// Records that the aggregator did not see.
     fn count(&self, found: &Found) -> anyhow::Result<RetryAnswer> {
         let Some(batch) = &found.batch else {
-            return Ok(answer(found, Retried::Stuck, "it names no records; see `show`, and purge it".to_owned()));
+            return Ok(answer(
+                found,
+                Retried::Stuck,
+                "it names no records; see `show`, and purge it".to_owned(),
+            ));
         };
         let ports = self.cloud.ports(self.config, true)?;
         let replayed = if let Some(about) = &found.letter.about {
@@ -160,7 +175,8 @@ impl Again<'_> {
             self.cloud.runtime.block_on(Box::pin(retried))
         } else {
             let (Some(first), Some(last)) = (batch.first_arrived, batch.last_arrived) else {
-                let why = "it does not say when its records arrived; replay the inbox around then, and purge it";
+                let why =
+                    "it does not say when its records arrived; replay the inbox around then, and purge it";
                 return Ok(answer(found, Retried::Stuck, why.to_owned()));
             };
             let around = |at: Timestamp, by: SignedDuration| at.checked_add(by).ok().map(Bound::Time);
@@ -171,7 +187,8 @@ impl Again<'_> {
                 ..Options::default()
             };
             let mut records = Records::of(self.cloud.origin(&options)?);
-            let done = replay(ports, &mut records, &options, Position::default(), &mut |_, _, _| Ok(()));
+            let mut told = |_: &_, _, _| Ok(());
+            let done = replay(ports, &mut records, &options, Position::default(), &mut told);
             self.cloud.runtime.block_on(Box::pin(done)).map(Some)
         };
         Ok(match replayed {

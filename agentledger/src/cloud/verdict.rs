@@ -166,11 +166,8 @@ mod tests {
         assert_eq!(verdicts(&age("f", None)), [Ok]);
         assert_eq!([backlog(0), backlog(9), backlog(9000)].map(|f| verdicts(&f)[0]), [Ok, Ok, Warn]);
         assert_eq!([queue("q", 0), queue("q", 2)].map(|f| verdicts(&f)[0]), [Ok, Fail]);
-        let described = |status: &str, is_protected| Described {
-            status: status.to_owned(),
-            is_protected,
-            ahead: None,
-        };
+        let described =
+            |status: &str, is_protected| Described { status: status.to_owned(), is_protected, ahead: None };
         assert_eq!(verdicts(&table("t", &described("ACTIVE", true))), [Ok]);
         assert_eq!(verdicts(&table("t", &described("ARCHIVED", false))), [Fail, Warn]);
         assert_eq!([expiry(true), expiry(false), recovery(false)].map(|f| verdicts(&f)[0]), [Ok, Warn, Warn]);

@@ -46,9 +46,10 @@ pub(crate) fn shadow_beside<L: RecordStore + RollupStore, P: Consumers>(
         bar.set_length(of as u64);
         bar.set_position(done as u64);
     };
+    let shadow = Shadow::new(Arc::clone(ledger));
     let made = runtime.block_on(async {
         tokio::select! {
-            made = Shadow::new(Arc::clone(ledger)).run(&options, consumers, &mut told) => made,
+            made = shadow.run(&options, consumers, &mut told) => made,
             // Whatever was repaired stays, and the rest is found the next time; but events wait.
             () = told_to_end() => {
                 consumers.resume().await.map_err(ShadowError::Consumers)?;

@@ -11,8 +11,8 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use aws_sdk_dynamodb::config::Credentials;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType,
+    AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType,
+    Projection, ProjectionType, ScalarAttributeType,
 };
 use ingest::{Ingest, IngestConfig};
 use serde_json::Value;
@@ -193,8 +193,9 @@ impl Deployment {
             let function = function.role("arn:aws:iam::000000000000:role/r");
             self.runtime.block_on(function.send()).unwrap();
             let mapping = client.create_event_source_mapping().function_name(&name).event_source_arn(&stream);
-            let mapping =
-                mapping.starting_position(aws_sdk_lambda::types::EventSourcePosition::TrimHorizon).enabled(true);
+            let mapping = mapping
+                .starting_position(aws_sdk_lambda::types::EventSourcePosition::TrimHorizon)
+                .enabled(true);
             self.runtime.block_on(mapping.send()).unwrap();
             self.set(&format!("AGENTLEDGER_{}", of.to_uppercase()), &name);
         }
@@ -209,7 +210,8 @@ impl Deployment {
 
     fn items(&self) -> Vec<Item> {
         let client = aws_sdk_dynamodb::Client::new(&self.config);
-        let pages = client.scan().table_name(&self.name).consistent_read(true).into_paginator().items().send();
+        let pages =
+            client.scan().table_name(&self.name).consistent_read(true).into_paginator().items().send();
         self.runtime.block_on(pages.collect::<Result<Vec<_>, _>>()).unwrap()
     }
 
@@ -234,8 +236,7 @@ impl Deployment {
     /// Deletes the rollups of all hours and days; answers how many there were.
     pub(crate) fn delete_day(&self) -> usize {
         let client = aws_sdk_dynamodb::Client::new(&self.config);
-        let gone: Vec<Item> =
-            self.items().into_iter().filter(|item| is_rollup(item, &["H", "D"])).collect();
+        let gone: Vec<Item> = self.items().into_iter().filter(|item| is_rollup(item, &["H", "D"])).collect();
         for item in &gone {
             let call = client.delete_item().table_name(&self.name);
             let call = call.key("pk", item["pk"].clone()).key("sk", item["sk"].clone());
