@@ -8,7 +8,7 @@ mod token;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use extract::ExtractArgs;
 pub(crate) use operate::{DoctorArgs, RedriveArgs, RedriveCommand, ReplayArgs, RetryArgs};
@@ -132,6 +132,7 @@ pub(crate) struct WatchArgs {
 
 /// Which ledger.
 #[derive(Debug, Clone, Args)]
+#[command(group = ArgGroup::new("opened").args(["data", "aws"]))]
 pub(crate) struct LedgerArgs {
     /// A running server [default: the address that `agentledger up` listens on by itself].
     #[arg(long, value_name = "URL", conflicts_with = "data")]
@@ -142,6 +143,16 @@ pub(crate) struct LedgerArgs {
     /// A file with the token that the server asks for [default: the variable `AGENTLEDGER_TOKEN`].
     #[arg(long, value_name = "FILE", conflicts_with = "data")]
     pub(crate) token_file: Option<PathBuf>,
+    /// The deployment on AWS that the environment names: `AWS_REGION` and the like, `AGENTLEDGER_TABLE`.
+    #[arg(long, conflicts_with_all = ["url", "data", "token_file"])]
+    pub(crate) aws: bool,
+}
+
+impl LedgerArgs {
+    /// Whether the ledger is opened by the command itself, and not asked through a server.
+    pub(crate) fn is_opened(&self) -> bool {
+        self.aws || self.data.is_some()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -370,6 +381,12 @@ mod tests {
         assert!(parse("agentledger report --by agent").is_ok());
         assert!(parse("agentledger report").is_err());
         assert!(parse("agentledger alerts --url http://x --data y").is_err());
+        assert!(parse("agentledger alerts --aws").is_ok());
+        for other in ["--url http://x", "--data y", "--token-file z"] {
+            assert!(parse(&format!("agentledger alerts --aws {other}")).is_err());
+        }
+        assert!(parse("agentledger redrive retry --all --config c --aws").is_ok());
+        assert!(parse("agentledger redrive retry --all --config c").is_err());
         assert!(parse("agentledger budget set b --scope org --period day").is_err());
         let both = "agentledger budget set b --scope org --period day --limit-usd 1 --limit-tokens 1";
         assert!(parse(both).is_err());

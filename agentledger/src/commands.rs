@@ -9,7 +9,7 @@ mod explain;
 mod lists;
 mod place;
 mod prices;
-mod redrive;
+pub(crate) mod redrive;
 mod replay;
 mod report;
 mod reprice;
@@ -22,13 +22,19 @@ pub(crate) use completeness::completeness;
 pub(crate) use deliveries::deliveries;
 pub(crate) use differences::differences;
 pub(crate) use doctor::doctor;
+#[cfg(feature = "aws")]
+pub(crate) use doctor::{finish, keys_of, of_ledger};
 pub(crate) use explain::explain;
 pub(crate) use lists::{alerts, conflicts, corrections, events, quarantine};
 pub(crate) use prices::{overrides, prices};
 pub(crate) use redrive::redrive;
 pub(crate) use replay::replay;
+#[cfg(feature = "aws")]
+pub(crate) use replay::{options as replay_options, replay_from};
 pub(crate) use report::{report, spend_grid};
 pub(crate) use reprice::{reprice, repricings};
+#[cfg(feature = "aws")]
+pub(crate) use shadow::shadow_beside;
 pub(crate) use token::token;
 pub(crate) use unpriced::unpriced;
 

@@ -3,6 +3,11 @@
 mod authority;
 mod books;
 mod cli;
+#[cfg(feature = "aws")]
+mod cloud;
+#[cfg(not(feature = "aws"))]
+#[path = "cloud/absent.rs"]
+mod cloud;
 mod commands;
 mod config;
 mod demo;

@@ -17,6 +17,7 @@ use shared::clock::{Clock, SystemClock};
 use shared::price::Books;
 
 use crate::cli::LedgerArgs;
+use crate::cloud;
 use crate::embedded::Embedded;
 use bearer::Bearer;
 
@@ -69,6 +70,9 @@ impl Source {
 
     /// The same; an embedded ledger is repriced with these books.
     pub(crate) fn open_with(args: &LedgerArgs, books: Option<Books>) -> anyhow::Result<Self> {
+        if args.aws {
+            return cloud::source(books);
+        }
         match &args.data {
             Some(dir) => Self::embedded(dir, books),
             None => {

@@ -32,6 +32,9 @@ pub(crate) fn run(args: &WatchArgs) -> anyhow::Result<()> {
 
 /// What is watched, in words.
 fn place(ledger: &LedgerArgs) -> String {
+    if ledger.aws {
+        return "AWS".to_owned();
+    }
     match (&ledger.data, &ledger.url) {
         (Some(dir), _) => dir.display().to_string(),
         (None, url) => url.clone().unwrap_or_else(|| DEFAULT_URL.to_owned()),

@@ -36,6 +36,15 @@ pub const TOPIC_CHAT: &str = "AGENTLEDGER_TOPIC_CHAT";
 /// The least severe lines that are logged: `error`, `warn`, `info`, `debug`.
 pub const LOG: &str = "AGENTLEDGER_LOG";
 
+/// The aggregator's function, for commands that look at it or pause it; `AgentLedger-aggregator` if unset, and `none`
+/// where nothing counts but commands.
+pub const AGGREGATOR: &str = "AGENTLEDGER_AGGREGATOR";
+/// The alerter's function, likewise.
+pub const ALERTER: &str = "AGENTLEDGER_ALERTER";
+/// URLs of the queues of what mappings gave up, separated by spaces; by the functions' names, with `-failures` behind
+/// them, if unset.
+pub const FAILURE_QUEUES: &str = "AGENTLEDGER_FAILURE_QUEUES";
+
 /// The table, and the namespaces of stream and metrics, unless said otherwise.
 pub const DEFAULT_NAME: &str = "AgentLedger";
 
@@ -74,4 +83,13 @@ where
 /// The table's name.
 pub fn table() -> String {
     optional(TABLE).unwrap_or_else(|| DEFAULT_NAME.to_owned())
+}
+
+/// A function's name, given the variable and what follows the deployment's name; none if it says `none`.
+pub fn function(variable: &'static str, suffix: &str) -> Option<String> {
+    match optional(variable) {
+        Some(name) if name == "none" => None,
+        Some(name) => Some(name),
+        None => Some(format!("{DEFAULT_NAME}-{suffix}")),
+    }
 }

@@ -9,6 +9,8 @@ pub mod env;
 pub mod archive;
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "lambda")]
+pub mod deployed;
 #[cfg(feature = "client")]
 pub mod failure;
 #[cfg(feature = "function")]

@@ -10,6 +10,7 @@
 //! metric without dimensions. `Rejected` is not published here: what ingest rejects never reaches the aggregator,
 //! and a call to CloudWatch would make its sender wait. See [`rejected_line`].
 
+mod age;
 mod data;
 mod emf;
 mod series;
@@ -29,6 +30,7 @@ use crate::failure;
 use data::Batch;
 use series::Known;
 
+pub use age::iterator_age;
 pub use emf::rejected_line;
 pub use series::{Dimension, MemorySeries, SeriesList, SeriesStore};
 

@@ -10,6 +10,7 @@ mod tests;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::operation::get_queue_url::GetQueueUrlError;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use jiff::Timestamp;
 
@@ -48,6 +49,22 @@ impl Queue {
     /// The queue at this URL.
     pub fn new(client: Client, url: impl Into<String>) -> Self {
         Self { client, url: url.into() }
+    }
+
+    /// The queue of this name; none if there is none.
+    pub async fn named(client: &Client, name: &str) -> Result<Option<Self>, Failure> {
+        match client.get_queue_url().queue_name(name).send().await {
+            Ok(found) => Ok(found.queue_url.map(|url| Self::new(client.clone(), url))),
+            Err(error) if error.as_service_error().is_some_and(GetQueueUrlError::is_queue_does_not_exist) => {
+                Ok(None)
+            }
+            Err(error) => Err(failure::of("sqs:GetQueueUrl", &format!("queue {name}"), &error)),
+        }
+    }
+
+    /// Its name: the end of its URL.
+    pub fn name(&self) -> &str {
+        self.url.rsplit('/').next().unwrap_or(&self.url)
     }
 
     /// About how many messages are in the queue, those that someone is looking at included.

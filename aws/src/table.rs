@@ -16,6 +16,7 @@ mod deliveries;
 mod directory;
 mod journal;
 mod keys;
+mod look;
 mod records;
 mod repricings;
 mod revocations;
@@ -40,6 +41,7 @@ use keys::Key;
 use value::{Item, str_of, text};
 
 pub use change::to_change;
+pub use look::Described;
 
 /// The index of records, alerts, conflicts and the quarantine by time.
 const BY_TIME: &str = "by_time";

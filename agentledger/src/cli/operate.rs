@@ -21,8 +21,8 @@ pub(crate) struct ReplayArgs {
     /// Only what is of this agent.
     #[arg(long, value_name = "AGENT")]
     pub(crate) agent: Option<String>,
-    /// Read this directory of archived records in place of the stream.
-    #[arg(long, value_name = "DIR")]
+    /// Read this directory of archived records in place of the stream; with --aws also s3://BUCKET/PREFIX.
+    #[arg(long, value_name = "DIR|URI")]
     pub(crate) from_archive: Option<String>,
     /// Write, and do not only look.
     #[arg(long)]
@@ -98,8 +98,8 @@ pub(crate) struct RetryArgs {
     /// Count what this file holds in place of the one that is named: a stream record, or what /v1/usage takes.
     #[arg(long, value_name = "FILE", conflicts_with = "all")]
     pub(crate) payload: Option<PathBuf>,
-    /// With --data: settings in TOML, of which `prices` is used.
-    #[arg(long, value_name = "FILE", requires = "data")]
+    /// With --data or --aws: settings in TOML, of which `prices` is used.
+    #[arg(long, value_name = "FILE", requires = "opened")]
     pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,

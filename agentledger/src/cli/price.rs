@@ -45,7 +45,7 @@ pub(crate) struct RepriceArgs {
     /// Only calls whose cost is unknown.
     #[arg(long)]
     pub(crate) unpriced: bool,
-    /// Version of the price book, or with --data a file that holds one [default: the one in use].
+    /// Version of the price book, or with --data or --aws a file that holds one [default: the one in use].
     #[arg(long, value_name = "V")]
     pub(crate) book: Option<String>,
     /// Also in closed periods.
@@ -61,8 +61,8 @@ pub(crate) struct RepriceArgs {
     #[arg(long, value_name = "RUN", requires = "apply",
           conflicts_with_all = ["run", "from", "to", "agents", "models", "unpriced", "closed"])]
     pub(crate) resume: Option<String>,
-    /// With --data: settings in TOML, of which `prices` is used.
-    #[arg(long, value_name = "FILE", requires = "data")]
+    /// With --data or --aws: settings in TOML, of which `prices` is used.
+    #[arg(long, value_name = "FILE", requires = "opened")]
     pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,

@@ -16,6 +16,7 @@ use shared::price::BookReport;
 
 use super::{PAGE, cell, read};
 use crate::cli::DoctorArgs;
+use crate::cloud;
 use crate::config::Config;
 use crate::embedded::Embedded;
 use crate::output::{Grid, print, text};
@@ -23,6 +24,9 @@ use crate::source::{Misuse, Source, open_dir};
 
 /// Looks at everything, and fails if something has.
 pub(crate) fn doctor(args: &DoctorArgs) -> anyhow::Result<()> {
+    if args.ledger.aws {
+        return cloud::doctor(args);
+    }
     let now = SystemClock.now();
     let config = args.config.as_deref().map(Config::read).transpose().map_err(|e| Misuse(e.to_string()))?;
     let mut checks: Vec<Box<dyn Check>> = Vec::new();
@@ -44,10 +48,16 @@ pub(crate) fn doctor(args: &DoctorArgs) -> anyhow::Result<()> {
         }
     };
     of_ledger(&source, now).into_iter().for_each(|(name, found)| add(name, found));
-    if let Some(auth) = config.and_then(|config| config.auth) {
-        add("keys", keys(&auth.public_keys).map(|keys| judge::keys(&keys, now)));
+    if let Some(found) = config.and_then(|config| keys_of(&config, now)) {
+        add("keys", found);
     }
     finish(args, &checks)
+}
+
+/// The public keys that a configuration names; none if it names none.
+pub(crate) fn keys_of(config: &Config, now: Timestamp) -> Option<anyhow::Result<Vec<Finding>>> {
+    let auth = config.auth.as_ref()?;
+    Some(keys(&auth.public_keys).map(|keys| judge::keys(&keys, now)))
 }
 
 /// Looks, prints, and fails if something has.

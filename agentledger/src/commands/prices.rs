@@ -65,7 +65,7 @@ fn book_text(name: Option<&str>, ledger: &LedgerArgs) -> anyhow::Result<String> 
         if name == embedded.version.as_str() {
             return Ok(embedded.write()?);
         }
-    } else if ledger.url.is_none() && ledger.data.is_none() {
+    } else if ledger.url.is_none() && !ledger.is_opened() {
         return Ok(embedded.write()?);
     }
     let source = Source::open(ledger)?;

@@ -12,6 +12,7 @@ use shared::quarantine::{Retried, RetryAnswer, RetryForm};
 use super::{PAGE, read};
 use crate::books;
 use crate::cli::{LedgerArgs, ListArgs, RedriveArgs, RedriveCommand, RetryArgs};
+use crate::cloud;
 use crate::config::Config;
 use crate::output::{Grid, print, say, text, visible};
 use crate::source::{Misuse, Source, escape};
@@ -20,6 +21,14 @@ const LIST: &str = "/v1/quarantine";
 
 /// Lists, shows, tries again, or removes.
 pub(crate) fn redrive(args: &RedriveArgs) -> anyhow::Result<()> {
+    let ledger = match &args.command {
+        RedriveCommand::List(args) => &args.ledger,
+        RedriveCommand::Retry(args) => &args.ledger,
+        RedriveCommand::Show { ledger, .. } | RedriveCommand::Purge { ledger, .. } => ledger,
+    };
+    if ledger.aws {
+        return cloud::redrive(args);
+    }
     match &args.command {
         RedriveCommand::List(args) => list(args),
         RedriveCommand::Show { id, ledger } => show(id, ledger),
@@ -29,7 +38,13 @@ pub(crate) fn redrive(args: &RedriveArgs) -> anyhow::Result<()> {
 }
 
 fn list(args: &ListArgs) -> anyhow::Result<()> {
-    let answer = Source::open(&args.ledger)?.get(LIST, &[("limit", args.limit.to_string())])?;
+    let (grid, answer) = listed(&Source::open(&args.ledger)?, args.limit)?;
+    print(args.output.format, &grid, &answer)
+}
+
+/// The list as a table, and as it was answered.
+pub(crate) fn listed(source: &Source, limit: u32) -> anyhow::Result<(Grid, String)> {
+    let answer = source.get(LIST, &[("limit", limit.to_string())])?;
     let report: QuarantineReport = read(&answer)?;
     let row = |item: &Quarantined| {
         let (state, reason) = state(item);
@@ -41,7 +56,7 @@ fn list(args: &ListArgs) -> anyhow::Result<()> {
         total: None,
         note: report.quarantine.is_empty().then(|| "nothing was put aside".to_owned()),
     };
-    print(args.output.format, &grid, &answer)
+    Ok((grid, answer))
 }
 
 /// Whether it was tried, and why it is there.
@@ -52,7 +67,7 @@ fn state(item: &Quarantined) -> (String, String) {
     }
 }
 
-fn show(id: &str, ledger: &LedgerArgs) -> anyhow::Result<()> {
+pub(crate) fn show(id: &str, ledger: &LedgerArgs) -> anyhow::Result<()> {
     let answer = Source::open(ledger)?.get(&format!("{LIST}/{}", escape(id)), &[])?;
     say(&format!("{answer}\n"))
 }
@@ -64,30 +79,44 @@ struct Outcome {
 }
 
 fn retry(args: &RetryArgs) -> anyhow::Result<()> {
-    let form = match &args.payload {
-        None => None,
-        Some(file) => {
-            if args.ids.len() != 1 {
-                return Err(Misuse("--payload is counted in place of one: name one ID".to_owned()).into());
-            }
-            let shown = file.display();
-            let text = std::fs::read(file).with_context(|| format!("--payload {shown} cannot be read"))?;
-            let payload = serde_json::from_slice(&text)
-                .map_err(|e| Misuse(format!("--payload {shown} is no JSON: {e}")))?;
-            Some(serde_json::to_string(&RetryForm { payload: Some(payload) })?)
-        }
-    };
+    let form = form(args)?;
     let source = open(args)?;
     let ids = if args.all { every(&source, args.stuck)? } else { args.ids.clone() };
+    retry_each(args, &ids, |id| retry_one(&source, id, form.clone()))
+}
+
+/// What is to be counted in place of the one that is named, as a retry is asked for it.
+pub(crate) fn form(args: &RetryArgs) -> anyhow::Result<Option<String>> {
+    let Some(file) = &args.payload else { return Ok(None) };
+    if args.ids.len() != 1 {
+        return Err(Misuse("--payload is counted in place of one: name one ID".to_owned()).into());
+    }
+    let shown = file.display();
+    let text = std::fs::read(file).with_context(|| format!("--payload {shown} cannot be read"))?;
+    let payload =
+        serde_json::from_slice(&text).map_err(|e| Misuse(format!("--payload {shown} is no JSON: {e}")))?;
+    Ok(Some(serde_json::to_string(&RetryForm { payload: Some(payload) })?))
+}
+
+/// Tries one.
+pub(crate) fn retry_one(source: &Source, id: &str, form: Option<String>) -> anyhow::Result<RetryAnswer> {
+    let path = format!("/v1/admin/quarantine/{}/retry", escape(id));
+    read(&source.send(Method::POST, &path, "", form)?)
+}
+
+/// Tries one after the other, and prints what became of them.
+pub(crate) fn retry_each(
+    args: &RetryArgs,
+    ids: &[String],
+    mut one: impl FnMut(&str) -> anyhow::Result<RetryAnswer>,
+) -> anyhow::Result<()> {
     let mut outcome = Outcome { retried: Vec::new() };
-    for id in &ids {
-        let path = format!("/v1/admin/quarantine/{}/retry", escape(id));
-        let answer = source.send(Method::POST, &path, "", form.clone());
-        let answer = answer.with_context(|| match outcome.retried.len() {
+    for id in ids {
+        let answer = one(id).with_context(|| match outcome.retried.len() {
             0 => format!("{id} was not tried"),
             n => format!("{id} was not tried, {n} before it were"),
         })?;
-        outcome.retried.push(read(&answer)?);
+        outcome.retried.push(answer);
     }
     let row = |answer: &RetryAnswer| {
         let words = match answer.outcome {
@@ -125,13 +154,13 @@ fn open(args: &RetryArgs) -> anyhow::Result<Source> {
 }
 
 /// The ids of all, oldest first, so that what was sent first is counted first.
-fn every(source: &Source, stuck: bool) -> anyhow::Result<Vec<String>> {
+pub(crate) fn every(source: &Source, stuck: bool) -> anyhow::Result<Vec<String>> {
     let report: QuarantineReport = read(&source.get(LIST, &[("limit", PAGE.to_string())])?)?;
     let wanted = |item: &Quarantined| stuck || item.state.is_open();
     Ok(report.quarantine.into_iter().rev().filter(wanted).map(|item| item.id).collect())
 }
 
-fn purge(id: &str, yes: bool, ledger: &LedgerArgs) -> anyhow::Result<()> {
+pub(crate) fn purge(id: &str, yes: bool, ledger: &LedgerArgs) -> anyhow::Result<()> {
     if !yes && !confirmed(id)? {
         bail!("nothing was removed");
     }
@@ -140,7 +169,7 @@ fn purge(id: &str, yes: bool, ledger: &LedgerArgs) -> anyhow::Result<()> {
     say(&format!("removed {}\n", visible(id)))
 }
 
-fn confirmed(id: &str) -> anyhow::Result<bool> {
+pub(crate) fn confirmed(id: &str) -> anyhow::Result<bool> {
     let mut stdin = std::io::stdin().lock();
     if !std::io::stdin().is_terminal() {
         return Err(

@@ -26,12 +26,16 @@ use super::place::Place;
 use super::shadow::shadow;
 use crate::books;
 use crate::cli::ReplayArgs;
+use crate::cloud;
 use crate::config::Config;
 use crate::output::{Grid, number, print, text};
 use crate::source::Misuse;
 
 /// Replays, or makes a shadow.
 pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<()> {
+    if args.ledger.aws {
+        return cloud::replay(args);
+    }
     let Some(data) = &args.ledger.data else {
         return Err(Misuse(
             "replay reads the stream and the ledger themselves, which a running server holds: stop it, and name its \
@@ -106,12 +110,13 @@ fn local_archive(uri: &str) -> Result<&str, Misuse> {
         None => Ok(uri),
         Some(("file", path)) => Ok(path),
         Some((scheme, _)) => Err(Misuse(format!(
-            "--from-archive {uri}: {scheme} is not read by this command; copy the archive to a directory, and name that"
+            "--from-archive {uri}: {scheme} is read with --aws; or copy the archive to a directory, and name that"
         ))),
     }
 }
 
-fn options(args: &ReplayArgs) -> Result<Options, Misuse> {
+/// What is asked for.
+pub(crate) fn options(args: &ReplayArgs) -> Result<Options, Misuse> {
     let by_number = |text: &String| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let bound = |flag: &str, value: &Option<String>| {
         value

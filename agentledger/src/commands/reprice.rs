@@ -132,12 +132,12 @@ fn form(args: &RepriceArgs) -> anyhow::Result<RepricingForm> {
 /// Opens the ledger. A book in a file is one that an embedded ledger finds.
 fn open(args: &RepriceArgs, form: &mut RepricingForm) -> anyhow::Result<Source> {
     let file = args.book.as_deref().map(Path::new).filter(|path| path.is_file());
-    if let Some(file) = file.filter(|_| args.ledger.data.is_none()) {
+    if let Some(file) = file.filter(|_| !args.ledger.is_opened()) {
         let file = file.display();
-        let reason = "a server reprices with the books that it has; with --data a file can be named";
+        let reason = "a server reprices with the books that it has; with --data or --aws a file can be named";
         return Err(Misuse(format!("--book {file} is a file: {reason}")).into());
     }
-    if args.ledger.data.is_none() {
+    if !args.ledger.is_opened() {
         return Source::open(&args.ledger);
     }
     let config = match &args.config {

@@ -7,6 +7,7 @@ use query::parse_instant;
 use shared::ledger::{RecordStore, RollupStore};
 use shared::window::{WindowKind, Zone};
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::replay::bar;
 use crate::cli::ReplayArgs;
@@ -45,7 +46,17 @@ pub(crate) fn shadow_beside<L: RecordStore + RollupStore, P: Consumers>(
         bar.set_length(of as u64);
         bar.set_position(done as u64);
     };
-    let made = runtime.block_on(Shadow::new(Arc::clone(ledger)).run(&options, consumers, &mut told));
+    let shadow = Shadow::new(Arc::clone(ledger));
+    let made = runtime.block_on(async {
+        tokio::select! {
+            made = shadow.run(&options, consumers, &mut told) => made,
+            // Whatever was repaired stays, and the rest is found the next time; but events wait.
+            () = told_to_end() => {
+                consumers.resume().await.map_err(ShadowError::Consumers)?;
+                Err(ShadowError::Consumers("stopped before the end; what was paused goes on".to_owned()))
+            }
+        }
+    });
     bar.finish_and_clear();
     let report = match made {
         Ok(report) => report,
@@ -53,6 +64,21 @@ pub(crate) fn shadow_beside<L: RecordStore + RollupStore, P: Consumers>(
         Err(error) => return Err(error.into()),
     };
     print(args.output.format, &grid(&report), &serde_json::to_string(&report)?)
+}
+
+/// Ctrl-C, or what ends a service.
+async fn told_to_end() {
+    let ended = signal(SignalKind::terminate());
+    let ended = async {
+        match ended {
+            Ok(mut ended) => drop(ended.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        told = tokio::signal::ctrl_c() => if told.is_err() { std::future::pending().await },
+        () = ended => {}
+    }
 }
 
 fn grid(report: &Report) -> Grid {
