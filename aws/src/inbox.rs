@@ -12,6 +12,7 @@ mod read;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -58,22 +59,9 @@ impl<C: Clock> Inbox<C> {
             return Err(PutError::Refused(why));
         }
         let now = self.clock.now();
-        let lane = item::lane(&record.partition_key);
-        let pk = item::partition_key(lane, fastrand::u32(..SPREAD));
         let sk = item::sort_key(now, UuidMint.mint().as_str());
-        let (data, is_deflated) = item::pack(record.data);
-        let mut call = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .item(item::PK, AttributeValue::S(pk))
-            .item(item::SK, AttributeValue::S(sk.clone()))
-            .item(item::LANE, AttributeValue::N(lane.to_string()))
-            .item(item::DATA, AttributeValue::B(data.into()))
-            .item(item::TTL, AttributeValue::N(self.expires(now).to_string()));
-        if is_deflated {
-            call = call.item(item::PACKED, AttributeValue::S(item::DEFLATE.to_owned()));
-        }
+        let item = item::of(record, fastrand::u32(..SPREAD), sk.clone(), self.expires(now));
+        let call = self.client.put_item().table_name(&self.table).set_item(Some(item));
         // A repeat of a put whose answer was lost writes the same item again, which makes no stream record.
         match call.send().await {
             Ok(_) => Ok(sk),
@@ -87,6 +75,11 @@ impl<C: Clock> Inbox<C> {
     fn expires(&self, now: Timestamp) -> i64 {
         now.as_second().saturating_add(i64::try_from(self.keep.as_secs()).unwrap_or(i64::MAX))
     }
+}
+
+/// The item of a record that arrives at an instant, for telling what it weighs.
+pub fn item_of(record: PutRecord, at: Timestamp) -> HashMap<String, AttributeValue> {
+    item::of(record, 0, item::sort_key(at, UuidMint.mint().as_str()), at.as_second())
 }
 
 impl<C: Clock> EventStream for Inbox<C> {

@@ -25,6 +25,7 @@ mod sequences;
 #[cfg(feature = "cloudwatch")]
 mod series;
 mod settle;
+pub mod size;
 mod snapshot;
 mod totals;
 mod value;

@@ -1,12 +1,15 @@
 //! The form of an inbox item.
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 use jiff::Timestamp;
+use shared::stream::PutRecord;
 
 use super::MAX_RECORD_BYTES;
 
@@ -47,6 +50,23 @@ pub(super) fn arrived(sk: &str) -> Option<Timestamp> {
 /// Where an item stands, the same whenever and from wherever it is read.
 pub(super) fn event_id(pk: &str, sk: &str) -> String {
     format!("inbox:{pk}:{sk}")
+}
+
+/// The item of a stream record.
+pub(super) fn of(record: PutRecord, spread: u32, sk: String, ttl: i64) -> HashMap<String, AttributeValue> {
+    let lane = lane(&record.partition_key);
+    let (data, is_deflated) = pack(record.data);
+    let mut item = HashMap::from([
+        (PK.to_owned(), AttributeValue::S(partition_key(lane, spread))),
+        (SK.to_owned(), AttributeValue::S(sk)),
+        (LANE.to_owned(), AttributeValue::N(lane.to_string())),
+        (DATA.to_owned(), AttributeValue::B(data.into())),
+        (TTL.to_owned(), AttributeValue::N(ttl.to_string())),
+    ]);
+    if is_deflated {
+        item.insert(PACKED.to_owned(), AttributeValue::S(DEFLATE.to_owned()));
+    }
+    item
 }
 
 /// The data as it is stored, and whether that is deflated.

@@ -139,10 +139,7 @@ impl Table {
         let mut items = Vec::new();
         if let (Some(entry), Some(next)) = (entry, next) {
             items.push(self.move_head(commit.lane, next, change)?);
-            for (part, piece) in entry.chunks(PIECE).enumerate() {
-                let item = keyed((keys::journal(commit.lane), keys::entry(next, part)));
-                let item = with(item, "data", AttributeValue::B(Blob::new(piece)));
-                let item = with(item, "ttl", number(now().as_second() + KEEP_SECONDS));
+            for item in entry_items(commit.lane, next, entry, now()) {
                 items.push(self.put(item, "attribute_not_exists(pk)", None)?);
             }
         }
@@ -243,6 +240,17 @@ impl Table {
         }
         Ok(Outcome::Again)
     }
+}
+
+/// The items of an entry.
+pub(super) fn entry_items(lane: u32, n: u64, entry: &[u8], at: Timestamp) -> Vec<Item> {
+    let pieces = entry.chunks(PIECE).enumerate();
+    let item = |(part, piece)| {
+        let item = keyed((keys::journal(lane), keys::entry(n, part)));
+        let item = with(item, "data", AttributeValue::B(Blob::new(piece)));
+        with(item, "ttl", number(at.as_second() + KEEP_SECONDS))
+    };
+    pieces.map(item).collect()
 }
 
 /// Conditions that do not hold already.

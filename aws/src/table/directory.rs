@@ -31,22 +31,7 @@ impl Table {
     /// Notes what is not noted yet of a commit.
     pub(super) async fn note(&self, commit: &Commit) -> Result<(), LedgerError> {
         let noted = || self.inner.noted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut notes = BTreeSet::new();
-        for hour in starts_of(&commit.additions, WindowKind::Hour) {
-            notes.insert((keys::windows(WindowKind::Month.start(hour)), format!("{hour:012}")));
-        }
-        for month in starts_of(&commit.additions, WindowKind::Month) {
-            notes.insert((MONTHS.to_owned(), format!("{month:012}")));
-        }
-        for write in &commit.records {
-            let Some((_, latest)) = write.record.data.span() else { continue };
-            let at = latest.as_second().max(0);
-            let (month, hour) = (WindowKind::Month.start(at), WindowKind::Hour.start(at));
-            let agent = write.record.agent.as_str();
-            notes.insert((RECORD_MONTHS.to_owned(), format!("{month:012}")));
-            notes.insert((keys::hours(month), format!("{hour:012}")));
-            notes.insert((keys::hour(hour, keys::spread(agent, HOUR_SPREAD)), keys::escape(agent)));
-        }
+        let mut notes = notes_of(commit);
         let lane = (LANES.to_owned(), format!("{:010}", commit.lane));
         let is_new_lane = !commit.additions.is_empty() && !noted().contains(&lane);
         {
@@ -279,6 +264,27 @@ impl Table {
 }
 
 const NANOS: i128 = 1_000_000_000;
+
+/// What a commit asks to be noted, its lane aside.
+pub(super) fn notes_of(commit: &Commit) -> BTreeSet<Key> {
+    let mut notes = BTreeSet::new();
+    for hour in starts_of(&commit.additions, WindowKind::Hour) {
+        notes.insert((keys::windows(WindowKind::Month.start(hour)), format!("{hour:012}")));
+    }
+    for month in starts_of(&commit.additions, WindowKind::Month) {
+        notes.insert((MONTHS.to_owned(), format!("{month:012}")));
+    }
+    for write in &commit.records {
+        let Some((_, latest)) = write.record.data.span() else { continue };
+        let at = latest.as_second().max(0);
+        let (month, hour) = (WindowKind::Month.start(at), WindowKind::Hour.start(at));
+        let agent = write.record.agent.as_str();
+        notes.insert((RECORD_MONTHS.to_owned(), format!("{month:012}")));
+        notes.insert((keys::hours(month), format!("{hour:012}")));
+        notes.insert((keys::hour(hour, keys::spread(agent, HOUR_SPREAD)), keys::escape(agent)));
+    }
+    notes
+}
 
 /// The windows of a kind that are added to.
 fn starts_of(additions: &Additions, window: WindowKind) -> BTreeSet<i64> {

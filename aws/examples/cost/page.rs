@@ -1,0 +1,274 @@
+//! The page.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use aws::table::size::{self, read_units, write_units};
+use rust_decimal::Decimal;
+use shared::rollup::{Scope, ScopeKind};
+use shared::window::WindowKind;
+
+use crate::Outcome;
+use crate::bill::{BUDGETS, Bill, METRIC_AGENTS, baseline, dec};
+use crate::prices::{AS_OF, Price};
+use crate::run::{Case, Profile, Run, run};
+use crate::traffic::{MODELS, TASK_CALLS, TEAM_AGENTS, Traffic};
+
+/// Agents, and calls of each in 1,000 s.
+const RATES: [(u64, u64); 4] = [(50, 1_000), (50, 10_000), (5_000, 100), (5_000, 1_000)];
+const PER_SUBMISSION: [u64; 3] = [1, 10, 100];
+const WINDOWS: [u64; 2] = [60, 2];
+const HOURS: u64 = 730;
+
+/// Cents of the issue's targets at 60 s: with Kinesis, and `direct`.
+fn target(case: &Case) -> Option<Decimal> {
+    let of = |kinesis, direct| {
+        Decimal::new(if case.profile == Profile::Direct { direct } else { kinesis }, 2)
+    };
+    (case.window_seconds == 60).then(|| match case.traffic.per_submission {
+        1 => of(360, 380),
+        10 => of(80, 100),
+        _ => of(50, 60),
+    })
+}
+
+struct Done {
+    case: Case,
+    run: Run,
+    bill: Bill,
+}
+
+pub(crate) async fn page() -> Outcome<String> {
+    let mut done = Vec::new();
+    let mut known: HashMap<(Traffic, u64, bool), Run> = HashMap::new();
+    for (agents, calls_per_1000_s) in RATES {
+        for per_submission in PER_SUBMISSION {
+            for profile in Profile::ALL {
+                for window in WINDOWS {
+                    let traffic = Traffic { agents, calls_per_1000_s, per_submission, lanes: 1 };
+                    let case = Case::new(traffic, profile, window);
+                    let key = (case.traffic, window, profile == Profile::Direct);
+                    let run = match known.get(&key) {
+                        Some(run) => run.clone(),
+                        None => run(&case).await?,
+                    };
+                    known.insert(key, run.clone());
+                    let bill = Bill::of(&case, &run);
+                    done.push(Done { case, run, bill });
+                }
+            }
+        }
+    }
+    let mut page = String::new();
+    write!(page, "{}", include_str!("text/begin.md"))?;
+    writeln!(page, "\n## Dollars per million events\n\n{}", include_str!("text/cases.md"))?;
+    cases(&mut page, &done)?;
+    writeln!(page, "\n## What dominates\n\n{}", include_str!("text/parts.md"))?;
+    parts(&mut page, &done)?;
+    writeln!(page, "\n## One PutItem and one PutMetricData for each event\n")?;
+    naive(&mut page, &done)?;
+    writeln!(page, "\n## An idle month\n")?;
+    idle(&mut page)?;
+    writeln!(page, "\n## CloudWatch metrics\n\n{}", include_str!("text/metrics.md"))?;
+    metrics(&mut page)?;
+    writeln!(page, "\n## Units of each access pattern\n\n{}", include_str!("text/patterns.md"))?;
+    patterns(&mut page, &done)?;
+    writeln!(page, "\n## What the figures rest on\n\n{}", include_str!("text/assumptions.md"))?;
+    prices(&mut page)?;
+    Ok(page)
+}
+
+fn rate(traffic: Traffic) -> String {
+    let per_agent = Decimal::new(i64::try_from(traffic.calls_per_1000_s).unwrap_or(0), 3).normalize();
+    format!("{} × {per_agent}/s", traffic.agents)
+}
+
+fn seconds(ms: u64) -> Decimal {
+    (dec(ms) / dec(1_000)).round_dp(1)
+}
+
+fn cases(page: &mut String, done: &[Done]) -> Outcome<()> {
+    writeln!(
+        page,
+        "| agents × rate | events per submission | profile | lanes | window | gathered, events | rollups written per event | event to alert, at most | $ per million | target |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    )?;
+    for Done { case, run, bill } in done {
+        let batches = u64::try_from(run.batches)?;
+        let updates = (Decimal::from(run.counted.updates) / dec(run.events)).round_dp(2);
+        let total = bill.total().round_dp(2);
+        let verdict = match target(case) {
+            None => String::new(),
+            Some(target) if bill.total() <= target => format!("{target} met"),
+            Some(target) => format!("{target} **missed**"),
+        };
+        let alert = if bill.keeps_up() { format!("{} s", seconds(bill.alert_ms)) } else { "falls behind".into() };
+        writeln!(
+            page,
+            "| {} | {} | {} | {} | {} s | {} s, {} | {updates} | {alert} | {total} | {verdict} |",
+            rate(case.traffic),
+            case.traffic.per_submission,
+            case.profile.name(),
+            case.traffic.lanes,
+            case.window_seconds,
+            seconds(bill.gathered_ms),
+            run.events / batches,
+        )?;
+    }
+    Ok(())
+}
+
+fn parts(page: &mut String, done: &[Done]) -> Outcome<()> {
+    writeln!(
+        page,
+        "| agents × rate | per submission | profile, window | API | access log | ingest λ | stream or inbox | its hours | records, index | journal | rollups | reads | aggregator λ | PutMetricData | alerter |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    )?;
+    for Done { case, bill, .. } in done {
+        write!(
+            page,
+            "| {} | {} | {}, {} s |",
+            rate(case.traffic),
+            case.traffic.per_submission,
+            case.profile.name(),
+            case.window_seconds
+        )?;
+        let Bill { api, logs, ingest, stream, hours, records, journal, rollups, .. } = bill;
+        let Bill { reads, aggregator, metrics, alerter, .. } = bill;
+        for part in [api, logs, ingest, stream, hours, records, journal, rollups, reads, aggregator, metrics, alerter]
+        {
+            write!(page, " {} |", part.round_dp(3).normalize())?;
+        }
+        writeln!(page)?;
+    }
+    Ok(())
+}
+
+fn naive(page: &mut String, done: &[Done]) -> Outcome<()> {
+    let Some(single) = done.first() else { return Ok(()) };
+    let lines = baseline(&single.run, single.case.traffic.per_submission);
+    writeln!(page, "| | $ per million events |\n| --- | --- |")?;
+    for (what, usd) in &lines {
+        writeln!(page, "| {what} | {} |", usd.round_dp(3).normalize())?;
+    }
+    let total: Decimal = lines.iter().map(|(_, usd)| usd).sum();
+    writeln!(page, "| together | {} |", total.round_dp(2))?;
+    Ok(())
+}
+
+fn idle(page: &mut String) -> Outcome<()> {
+    let hours = dec(HOURS);
+    // Terraform's alarms: the metrics that they watch. The first dashboards of an account are free, and here paid.
+    let watch = Price::AlarmMonth.of(dec(23)) + Price::DashboardMonth.of(dec(2));
+    let minutes = hours * dec(60);
+    let sweep_reads = dec(1 + (2 * BUDGETS + 2) * 8 + 8);
+    let sweep = Price::ScheduleInvocation.of(minutes)
+        + Price::LambdaRequest.of(minutes)
+        + Price::LambdaGbSecond.of(minutes * Decimal::new(1, 1) * Decimal::new(25, 2))
+        + Price::ReadUnit.of(minutes * sweep_reads);
+    writeln!(
+        page,
+        "| | kinesis, on demand | kinesis, provisioned, 1 shard | direct |\n| --- | --- | --- | --- |"
+    )?;
+    let line = |page: &mut String, what: &str, usd: [Decimal; 3]| {
+        let [a, b, c] = usd.map(|usd| usd.round_dp(2));
+        writeln!(page, "| {what} | {a} | {b} | {c} |")
+    };
+    let zero = Decimal::ZERO;
+    let stream = [Price::OnDemandStreamHour.of(hours), Price::ShardHour.of(hours), zero];
+    line(page, "stream, 730 hours", stream)?;
+    line(page, "sweep each minute: schedule, alerter, reads", [sweep, sweep, zero])?;
+    line(page, "21 alarms on 23 metrics, 2 dashboards (`alarms_enabled`, `dashboards_enabled`)", [watch, watch, zero])?;
+    line(page, "together", stream.map(|usd| if usd == zero { zero } else { usd + sweep + watch }))?;
+    writeln!(page, "\n{}", include_str!("text/idle.md").trim_end())?;
+    Ok(())
+}
+
+fn metrics(page: &mut String) -> Outcome<()> {
+    writeln!(
+        page,
+        "| agents | teams | models | series | $ a month | $ per million events at 1 event/s per agent |\n| --- | --- | --- | --- | --- | --- |"
+    )?;
+    for agents in [50, 5_000] {
+        let models = u64::try_from(MODELS.len())?;
+        let teams = agents / TEAM_AGENTS;
+        let with_other = |names: u64, cap: u64| if names > cap { cap + 1 } else { names };
+        let named = with_other(agents, METRIC_AGENTS) + with_other(teams, 20) + with_other(models, 20);
+        // TokenCost, Tokens and Events of each; all four without dimensions; the lag and four counts; SpendToDate.
+        let series = 3 * named + 4 + 5 + (1 + METRIC_AGENTS + 1);
+        let usd = Price::MetricMonth.of(dec(series));
+        let events = dec(agents) * dec(HOURS) * dec(3_600) / dec(1_000_000);
+        writeln!(
+            page,
+            "| {agents} | {teams} | {models} | {series} | {} | {} |",
+            usd.round_dp(2),
+            (usd / events).round_dp(3)
+        )?;
+    }
+    Ok(())
+}
+
+fn patterns(page: &mut String, done: &[Done]) -> Outcome<()> {
+    let record = |per_submission: u64| -> Outcome<(usize, usize)> {
+        let of = |d: &&Done| d.case.traffic.per_submission == per_submission;
+        let record = done.iter().find(of).and_then(|d| d.run.counted.record.clone());
+        Ok(size::record(&record.ok_or("there is no record")?)?)
+    };
+    let (single, index) = record(1)?;
+    let (ten, _) = record(10)?;
+    let (packed, _) = record(100)?;
+    let written = |bytes: usize| 2 * write_units(bytes);
+    writeln!(page, "| | units | from |\n| --- | --- | --- |")?;
+    for (what, bytes) in [("1 event", single), ("10 events", ten), ("100 events", packed)] {
+        let (units, of_index) = (written(bytes), write_units(index));
+        writeln!(
+            page,
+            "| write: a record of {what} | {units} + {of_index} in `by_time` | an item of {bytes} bytes in a transaction; an index entry of {index} |"
+        )?;
+    }
+    let key = shared::rollup::RollupKey {
+        scope: Scope::one(ScopeKind::Agent, "researcher-0001"),
+        window: WindowKind::Hour,
+        start: 1_795_000_000,
+    };
+    let sums = done.first().and_then(|d| d.run.counted.record.as_ref()).map(|record| record.data.additions(&record.agent));
+    let some = sums.and_then(Result::ok).and_then(|sums| {
+        let found = sums.iter().find(|(k, _)| k.scope.kind == ScopeKind::Agent && k.window == WindowKind::Hour);
+        found.map(|(_, parts)| parts.clone())
+    });
+    let full = crate::ledger::grown(&some.ok_or("there is no rollup")?);
+    let rollup = size::rollup(&key, 0, 1_000_000, &full);
+    writeln!(page, "| write: one rollup of one lane, at each settling | {} | an item of {rollup} bytes, full |", write_units(rollup))?;
+    writeln!(page, "| write: head and entry of a commit | {} | per commit of up to 90 records; see the journal's column above |", 2 + 2)?;
+    let half = |units: usize| Decimal::from(units) / dec(2);
+    let page_of = 100;
+    let listed = half(read_units(page_of * index)) * dec(4);
+    writeln!(page, "| A1 an event by (agent, id) | {} | `BatchGetItem` of its record |", read_units(single))?;
+    writeln!(page, "| A1, of a record of 100 events | {} | the same |", read_units(packed))?;
+    writeln!(
+        page,
+        "| A2 an agent's {page_of} newest records | {} | 4 queries of `by_time`, {listed} in all, and {} for the records of one event |",
+        listed + Decimal::from(page_of * read_units(single)),
+        page_of * read_units(single)
+    )?;
+    writeln!(page, "| A3 the events of a task | as A2 | of the agents that worked on it, as the pairs task×agent say (A4), in the task's hours |")?;
+    writeln!(page, "| A4 the snapshot of any read of totals | 1 + lanes | `LANES`, and the head of each lane; the open entries besides, which are none once a batch is settled |")?;
+    writeln!(page, "| A4 one scope, one window | {} | 1 query; {} lanes fit a unit |", 1, (4 << 10) / rollup)?;
+    writeln!(page, "| A4 all of a kind, one window | 1, 4 or 16 at least | 1 query for each bucket (org and provider; team and model; the others), {} rollups of a lane for a unit |", (4 << 10) / rollup)?;
+    writeln!(page, "| A5 budgets | 1 | 1 query; about 10 budgets fit a unit |")?;
+    writeln!(page, "| A6 alerts of a budget and period | 0.5 + 1 each | a query of `by_time`, and `BatchGetItem` |")?;
+    writeln!(page, "| A7 conflicts, and the quarantine | 0.5 + 1 each | the same |")?;
+    writeln!(page, "| A7 unpriced and unattributed events | as A4, then A2 | totals by model and by the agent `unattributed` |")?;
+    Ok(())
+}
+
+fn prices(page: &mut String) -> Outcome<()> {
+    writeln!(page, "\n## Prices\n\nUS East (N. Virginia), list prices as of {AS_OF}, without free allowances and taxes.\n")?;
+    writeln!(page, "| | $ | for | |\n| --- | --- | --- | --- |")?;
+    for price in Price::ALL {
+        let (what, of, usd, url) = price.line();
+        writeln!(page, "| {what} | {} | {of} | [AWS]({url}) |", usd.normalize())?;
+    }
+    writeln!(page, "\nA month has {HOURS} hours, a task {TASK_CALLS} calls, a team {TEAM_AGENTS} agents.")?;
+    Ok(())
+}
