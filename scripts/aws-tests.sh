@@ -20,3 +20,5 @@ echo "-- the ledger's port on DynamoDB"
 cargo test --locked -p aws --features testing --test ledger -- --ignored --test-threads 2
 echo "-- exactly once on DynamoDB, ${1:-15} histories"
 AGENTLEDGER_AWS_SEEDS=${1:-15} cargo test --locked -p aws --features testing --test exactly_once -- --ignored --nocapture
+echo "-- the command on AWS"
+cargo test --locked -p agentledger -p aws --features agentledger/aws,aws/testing --test aws -- --ignored

@@ -23,7 +23,8 @@ terraform/tests/e2e.sh direct | tee target/e2e-direct.log
 diff <(grep '^totals' target/e2e-kinesis.log) <(grep '^totals' target/e2e-direct.log) \
     && echo "both profiles came to the same totals"
 step "the command on AWS"
-cargo build --locked -p agentledger --features aws
+# With the features of the tests before, so that the SDKs are not built again.
+cargo build --locked -p agentledger -p aws --features agentledger/aws,aws/testing
 export AGENTLEDGER_COMMAND=$PWD/target/debug/agentledger
 scripts/aws-faults.sh
 step "what the functions take"

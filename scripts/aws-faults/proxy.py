@@ -12,6 +12,8 @@ import sys
 PORT, UPSTREAM, SHARE_FILE, SEED = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 chance = random.Random(SEED)
 counts = collections.Counter()
+# The loop itself holds its tasks weakly.
+serving = set()
 JSON = "application/x-amz-json-1.0"
 
 
@@ -53,6 +55,7 @@ def failure(fields, code, status):
 
 async def serve(reader, writer):
     upstream_reader = upstream_writer = None
+    serving.add(asyncio.current_task())
     try:
         while message := await read_message(reader):
             head, fields, body = message
@@ -81,6 +84,7 @@ async def serve(reader, writer):
     except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
         pass
     finally:
+        serving.discard(asyncio.current_task())
         for each in (writer, upstream_writer):
             if each is not None:
                 each.close()

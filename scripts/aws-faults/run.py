@@ -160,11 +160,24 @@ def kill_at_random(stop, killed):
                 pass
 
 
-BUDGETS = [
-    {"name": "all", "scope": "org", "limit_tokens": EVENTS * 500, "period": "month"},
-    {"name": "one", "scope": "agent:agent-07", "limit_usd": "0.02", "period": "month", "thresholds": [10, 50, 100]},
-    {"name": "task", "scope": "task:T-3", "limit_tokens": EVENTS * 20, "period": "month"},
-]
+def budgets_for(sent):
+    """Budgets, and the ids of the alerts that they have to give: all of one, some of another, none of the last."""
+    tokens, tasks, usd = 0, collections.Counter(), collections.Counter()
+    for agent, _, events in sent:
+        for event in events:
+            used = event["usage"]["input"] + event["usage"]["output"]
+            tokens += used
+            tasks[event["task_id"]] += used
+            usd[agent] += cost(event) or 0
+    (dearest, spent), task = usd.most_common(1)[0], "T-3"
+    budgets = [
+        {"name": "all", "scope": "org", "limit_tokens": tokens * 9 // 10, "period": "month"},
+        {"name": "one", "scope": f"agent:{dearest}", "limit_usd": str(spent * 2), "period": "month", "thresholds": [10, 40, 100]},
+        {"name": "none", "scope": f"task:{task}", "limit_tokens": tasks[task] * 3, "period": "month"},
+    ]
+    month = time.strftime("%Y%m01T000000Z", time.gmtime())
+    crossed = [("all", 50), ("all", 80), ("all", 100), ("one", 10), ("one", 40)]
+    return budgets, {f"{name}.v1.{month}.{percent}.1" for name, percent in crossed}
 
 
 def sweep(budgets=()):
@@ -259,13 +272,14 @@ def main():
         failures = [make_mapping("aggregator", stream), make_mapping("alerter", stream_of_table, [
             {**watched, "dynamodb": {"Keys": {"pk": {"S": [{"prefix": prefix}]}}}} for prefix in ("R#H#", "B#")
         ])]
-        assert sweep(BUDGETS), "the budgets were not set"
+        sent = submissions()
+        budgets, crossed = budgets_for(sent)
+        assert sweep(budgets), "the budgets were not set"
 
         share.write_text(str(SHARE))
         killed = collections.Counter()
         for work in ((kill_at_random, (stop, killed)), (sweep_at_times, (stop,))):
             threading.Thread(target=work[0], args=work[1], daemon=True).start()
-        sent = submissions()
         poison = [b"{not json", b"\xff\xfe\x00", b'{"v":99,"received":"2026-01-01T00:00:00Z","entries":[]}'] * 4
         began = time.time()
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -281,7 +295,7 @@ def main():
                 each.result()
         print(f"{EVENTS} events in {len(sent)} submissions have receipts after {time.time() - began:.0f} s")
         wanted = expected(sent)
-        wait_for("all counted", 400, lambda: totals_by("agent") == wanted)
+        wait_for("all counted", 900, lambda: totals_by("agent") == wanted)
         print(f"totals of {len(wanted)} agents are exact, {time.time() - began:.0f} s after the first")
         wait_for("poison put aside", 60, lambda: len(scan("Q#")) == len(poison))
         wait_for("alerts delivered", 120, lambda: (found := scan("L#")) and all("delivered" in a for a in found))
@@ -300,8 +314,7 @@ def main():
                 sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
         assert set(heard) == stored, (heard, stored)
         print(f"{len(stored)} alerts, each delivered: {sum(heard.values())} messages")
-        thresholds = sorted(i for i in stored if not i.startswith("unpriced"))
-        assert len(thresholds) >= 9, thresholds
+        assert {i for i in stored if not i.startswith("unpriced")} == crossed, (stored, crossed)
         calls = sum(1 for item in scan("E#"))
         print(f"{calls} usage records")
         for url in failures:
