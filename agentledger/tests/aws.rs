@@ -187,7 +187,7 @@ fn budgets_are_set_and_listed_in_the_table() {
         &["deliveries"],
         &["repricings"],
         &["prices", "list"],
-        &["reprice"],
+        &["reprice", "--from", "2026-01-01", "--to", "2026-01-02"],
         &["differences"],
     ] {
         deployment.json(list);
