@@ -85,6 +85,29 @@ fn a_stream_is_counted_and_lost_totals_come_back_exactly() {
 
 #[test]
 #[ignore = "needs an emulator"]
+fn an_archive_and_an_inbox_are_counted() {
+    let mut deployment = Deployment::new();
+    let (from, _) = day();
+    deployment.put(&events(&from));
+    let archive = deployment.archive();
+    let of_archive = ["replay", "--from-archive", &archive, "--from", &from];
+    let counted = deployment.json(&[&of_archive[..], &["--apply"]].concat());
+    assert_eq!(counted["total"]["events"], 60, "{counted}");
+    assert_eq!(deployment.json(&["replay"])["duplicates"], 60);
+    // The profile without a stream.
+    deployment.set("AGENTLEDGER_STREAM", "");
+    deployment.set("AGENTLEDGER_LANES", "16");
+    deployment.put_in_inbox(&json!({"events": [{"id": "i", "agent_id": "a", "usage": {"input": 7}}]}));
+    for (events, duplicates) in [(1, 0), (0, 1)] {
+        let counted = deployment.json(&["replay", "--apply"]);
+        assert_eq!(counted["total"]["events"], events, "{counted}");
+        assert_eq!(counted["duplicates"], duplicates, "{counted}");
+    }
+    assert_eq!(deployment.run(&["replay", "--from", "7"]).status.code(), Some(2));
+}
+
+#[test]
+#[ignore = "needs an emulator"]
 fn what_was_put_aside_is_listed_mended_and_gone() {
     let deployment = Deployment::new();
     deployment.put_raw(b"{\"v\":1, oops");
