@@ -11,10 +11,11 @@ use std::collections::BTreeMap;
 
 use deployment::{Deployment, said};
 use serde_json::{Value, json};
+use shared::clock::{Clock, SystemClock};
 
 /// A day that is over: nothing of it is closed.
 fn day() -> (String, String) {
-    let now: jiff::Timestamp = std::time::SystemTime::now().try_into().unwrap();
+    let now = SystemClock.now();
     let day = |hours| {
         let at = now.checked_sub(jiff::SignedDuration::from_hours(hours)).unwrap();
         at.strftime("%Y-%m-%d").to_string()

@@ -17,7 +17,7 @@ use aws_sdk_dynamodb::types::{
 };
 use ingest::{Ingest, IngestConfig};
 use serde_json::Value;
-use shared::clock::SystemClock;
+use shared::clock::{Clock, SystemClock};
 use shared::stream::{EventStream, PutRecord};
 use tokio::runtime::Runtime;
 
@@ -167,7 +167,7 @@ impl Deployment {
         let records = self.runtime.block_on(pages.next()).unwrap().unwrap();
         let bytes: Vec<u8> = records.into_iter().flat_map(|record| record.kinesis.data.0).collect();
         let client = aws_sdk_s3::Client::new(&self.config);
-        let hour = jiff::Timestamp::try_from(std::time::SystemTime::now()).unwrap().strftime("%Y/%m/%d/%H");
+        let hour = SystemClock.now().strftime("%Y/%m/%d/%H");
         self.runtime.block_on(async {
             client.create_bucket().bucket(&self.name).send().await.unwrap();
             let put = client.put_object().bucket(&self.name).key(format!("events/{hour}/a"));
