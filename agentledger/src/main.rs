@@ -35,6 +35,9 @@ use crate::source::Misuse;
 /// Names what is logged, such as `info` or `debug,agentledger=trace`.
 const LOG_VARIABLE: &str = "AGENTLEDGER_LOG";
 
+/// What is logged unless that is named. What the SDK could not find is said by whoever needs it, in fewer words.
+const LOGGED: &str = "info,aws_config=error";
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -55,7 +58,7 @@ fn main() -> ExitCode {
 }
 
 fn start_logging() {
-    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(LOGGED));
     let colour = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr).init();
 }

@@ -11,10 +11,11 @@ use std::collections::BTreeMap;
 
 use deployment::{Deployment, said};
 use serde_json::{Value, json};
+use shared::clock::{Clock, SystemClock};
 
 /// A day that is over: nothing of it is closed.
 fn day() -> (String, String) {
-    let now: jiff::Timestamp = std::time::SystemTime::now().try_into().unwrap();
+    let now = SystemClock.now();
     let day = |hours| {
         let at = now.checked_sub(jiff::SignedDuration::from_hours(hours)).unwrap();
         at.strftime("%Y-%m-%d").to_string()
@@ -81,6 +82,29 @@ fn a_stream_is_counted_and_lost_totals_come_back_exactly() {
     assert_eq!((&nothing["different"], &nothing["repaired"]), (&json!(0), &json!(0)), "{nothing}");
     assert_eq!(deployment.rollups(), before);
     assert_eq!(deployment.json(&["report", "--by", "agent"]), report);
+}
+
+#[test]
+#[ignore = "needs an emulator"]
+fn an_archive_and_an_inbox_are_counted() {
+    let mut deployment = Deployment::new();
+    let (from, _) = day();
+    deployment.put(&events(&from));
+    let archive = deployment.archive();
+    let of_archive = ["replay", "--from-archive", &archive, "--from", &from];
+    let counted = deployment.json(&[&of_archive[..], &["--apply"]].concat());
+    assert_eq!(counted["total"]["events"], 60, "{counted}");
+    assert_eq!(deployment.json(&["replay"])["duplicates"], 60);
+    // The profile without a stream.
+    deployment.set("AGENTLEDGER_STREAM", "");
+    deployment.set("AGENTLEDGER_LANES", "16");
+    deployment.put_in_inbox(&json!({"events": [{"id": "i", "agent_id": "a", "usage": {"input": 7}}]}));
+    for (events, duplicates) in [(1, 0), (0, 1)] {
+        let counted = deployment.json(&["replay", "--apply"]);
+        assert_eq!(counted["total"]["events"], events, "{counted}");
+        assert_eq!(counted["duplicates"], duplicates, "{counted}");
+    }
+    assert_eq!(deployment.run(&["replay", "--from", "7"]).status.code(), Some(2));
 }
 
 #[test]
@@ -187,7 +211,7 @@ fn budgets_are_set_and_listed_in_the_table() {
         &["deliveries"],
         &["repricings"],
         &["prices", "list"],
-        &["reprice"],
+        &["reprice", "--from", "2026-01-01", "--to", "2026-01-02"],
         &["differences"],
     ] {
         deployment.json(list);

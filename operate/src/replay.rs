@@ -181,6 +181,7 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Run<'_, L, M, C> {
     }
 
     /// Replays one shard; false if the whole replay is to end.
+    #[expect(clippy::type_complexity, reason = "`Told` would borrow it for as long as all shards take")]
     async fn shard<S: Replayed>(
         &self,
         source: &mut S,
@@ -208,7 +209,6 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Run<'_, L, M, C> {
             let mut last = None;
             for record in page.records {
                 match self.place(&record) {
-                    Place::Before => {}
                     Place::Inside => {
                         found.records += 1;
                         last = Some(record.kinesis.sequence_number.clone());
@@ -218,7 +218,7 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Run<'_, L, M, C> {
                         is_last = true;
                         break;
                     }
-                    Place::Past => {}
+                    Place::Before | Place::Past => {}
                 }
             }
             let given = batch.len();

@@ -21,7 +21,7 @@ pub(crate) struct ReplayArgs {
     /// Only what is of this agent.
     #[arg(long, value_name = "AGENT")]
     pub(crate) agent: Option<String>,
-    /// Read this directory of archived records in place of the stream; with --aws also s3://BUCKET/PREFIX.
+    /// Read this directory of archived records in place of the stream; with --aws also `s3://BUCKET/PREFIX`.
     #[arg(long, value_name = "DIR|URI")]
     pub(crate) from_archive: Option<String>,
     /// Write, and do not only look.

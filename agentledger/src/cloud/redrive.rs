@@ -124,7 +124,7 @@ impl Again<'_> {
     fn letter(&self, found: &Found) -> anyhow::Result<RetryAnswer> {
         let alerter = env::function(env::ALERTER, "alerter");
         let answer = if found.is_of_alerter(alerter.as_deref()) {
-            self.sweep(found, alerter.as_deref())?
+            self.sweep(found, alerter.as_deref())
         } else {
             self.count(found)?
         };
@@ -138,23 +138,18 @@ impl Again<'_> {
     }
 
     /// Changes that the alerter did not see: it looks at all budgets instead.
-    fn sweep(&self, found: &Found, alerter: Option<&str>) -> anyhow::Result<RetryAnswer> {
+    fn sweep(&self, found: &Found, alerter: Option<&str>) -> RetryAnswer {
         let Some(alerter) = alerter else {
-            return Ok(answer(
-                found,
-                Retried::Stuck,
-                format!("{} says that there is no alerter", env::ALERTER),
-            ));
+            let why = format!("{} says that there is no alerter", env::ALERTER);
+            return answer(found, Retried::Stuck, why);
         };
-        let swept = self.cloud.runtime.block_on(self.cloud.deployed().invoke(alerter, SWEEP));
-        Ok(match swept {
-            Ok(()) => answer(
-                found,
-                Retried::Known,
-                format!("{alerter} has looked at the running period of all budgets"),
-            ),
+        match self.cloud.runtime.block_on(self.cloud.deployed().invoke(alerter, SWEEP)) {
+            Ok(()) => {
+                let how = format!("{alerter} has looked at the running period of all budgets");
+                answer(found, Retried::Known, how)
+            }
             Err(error) => answer(found, Retried::Stuck, error.to_string()),
-        })
+        }
     }
 
     /// Records that the aggregator did not see.

@@ -57,7 +57,7 @@ fn from(
                 let mut source = Directory::open(Path::new(&dir))?;
                 return replay_from(args, &cloud.runtime, ports, &mut source, options);
             }
-            location => {
+            location @ Location::S3 { .. } => {
                 let Some(from) = time(options.from.as_ref()) else {
                     let why = "--from-archive s3://… lists a bucket by days: give --from, the first of them";
                     return Err(Misuse(why.to_owned()).into());

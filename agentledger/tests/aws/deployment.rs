@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use auth::Access;
+use aws::inbox::Inbox;
 use aws::stream::Kinesis;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
@@ -16,7 +17,7 @@ use aws_sdk_dynamodb::types::{
 };
 use ingest::{Ingest, IngestConfig};
 use serde_json::Value;
-use shared::clock::SystemClock;
+use shared::clock::{Clock, SystemClock};
 use shared::stream::{EventStream, PutRecord};
 use tokio::runtime::Runtime;
 
@@ -52,6 +53,7 @@ impl Deployment {
         let variables = [
             ("AWS_ENDPOINT_URL", endpoint.as_str()),
             ("AWS_REGION", "us-east-1"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
             ("AGENTLEDGER_TABLE", &name),
@@ -145,7 +147,37 @@ impl Deployment {
 
     /// A submission, as a sender posts it.
     pub(crate) fn put(&self, body: &Value) {
-        let ingest = Ingest::new(self.kinesis(), SystemClock, IngestConfig::default(), Access::open());
+        self.put_into(self.kinesis(), body);
+    }
+
+    /// The same, into the inbox.
+    pub(crate) fn put_in_inbox(&self, body: &Value) {
+        let client = aws_sdk_dynamodb::Client::new(&self.config);
+        self.put_into(
+            Inbox::new(client, &self.name, std::time::Duration::from_secs(86_400), SystemClock),
+            body,
+        );
+    }
+
+    /// What the stream holds, as an object of an archive; answers the archive's address.
+    pub(crate) fn archive(&self) -> String {
+        let (shard, ..) = self.positions();
+        let reader = aws::stream::Reader::new(aws_sdk_kinesis::Client::new(&self.config), &self.name);
+        let mut pages = reader.read(&shard, aws::stream::Start::Horizon, aws::stream::Stop::Tip);
+        let records = self.runtime.block_on(pages.next()).unwrap().unwrap();
+        let bytes: Vec<u8> = records.into_iter().flat_map(|record| record.kinesis.data.0).collect();
+        let client = aws_sdk_s3::Client::new(&self.config);
+        let hour = SystemClock.now().strftime("%Y/%m/%d/%H");
+        self.runtime.block_on(async {
+            client.create_bucket().bucket(&self.name).send().await.unwrap();
+            let put = client.put_object().bucket(&self.name).key(format!("events/{hour}/a"));
+            put.body(bytes.into()).send().await.unwrap();
+        });
+        format!("s3://{}/events", self.name)
+    }
+
+    fn put_into<S: EventStream>(&self, stream: S, body: &Value) {
+        let ingest = Ingest::new(stream, SystemClock, IngestConfig::default(), Access::open());
         let mut request = ApiGatewayV2httpRequest::default();
         request.raw_path = Some("/v1/usage".to_owned());
         request.request_context.http.method = http::Method::POST;

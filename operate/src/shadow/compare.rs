@@ -24,7 +24,7 @@ impl Share {
             .iter()
             .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
         let mixed = hash.wrapping_mul(0x9e37_79b1);
-        u64::from(mixed) * u64::from(self.of) >> 32 == u64::from(self.number)
+        (u64::from(mixed) * u64::from(self.of)) >> 32 == u64::from(self.number)
     }
 }
 
