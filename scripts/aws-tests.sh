@@ -9,7 +9,7 @@ echo "-- the emulator's event source mappings against AWS's rules"
 scripts/emulator/conformance.sh
 
 echo "-- mocks, and properties of the AWS crate"
-cargo test --locked -p aws --features testing --quiet --lib
+cargo test --locked -p aws --features testing --quiet --lib --example cost
 
 trap 'scripts/emulator/stop.sh "$emulator" || true' EXIT
 scripts/emulator/start.sh "$emulator" "$port"
@@ -18,6 +18,8 @@ echo "-- adapters"
 cargo test --locked -p aws --features testing --test emulator -- --ignored --test-threads 2
 echo "-- the ledger's port on DynamoDB"
 cargo test --locked -p aws --features testing --test ledger -- --ignored --test-threads 2
+echo "-- units of each access pattern"
+cargo test --locked -p aws --features testing --test capacity -- --ignored --nocapture
 echo "-- exactly once on DynamoDB, ${1:-15} histories"
 AGENTLEDGER_AWS_SEEDS=${1:-15} cargo test --locked -p aws --features testing --test exactly_once -- --ignored --nocapture
 echo "-- the command on AWS"

@@ -13,7 +13,7 @@ const INGEST_CPU_US: [u64; 2] = [490, 3_300];
 const CALL_CPU_US: u64 = 323;
 /// Microseconds for an event in the aggregator: 100,000 a second, the target.
 const EVENT_CPU_US: u64 = 10;
-/// Taken for the times that AWS needs to answer, in milliseconds: PutRecords or PutItem, a transaction, another call.
+/// Taken for the times that AWS needs to answer, in milliseconds: `PutRecords` or `PutItem`, a transaction, another call.
 const PUT_MS: u64 = 12;
 const TRANSACTION_MS: u64 = 15;
 const CALL_MS: u64 = 5;
@@ -110,13 +110,14 @@ impl Bill {
         // The watermark, the lane and its head, the entries; and each minute the books and what was spent.
         let entries = dec(size(read_units(counted.entry_bytes / run.batches.max(1))));
         let spend = 1 + lanes + 1 + case.traffic.agents.min(METRIC_AGENTS);
-        let reads = Price::ReadUnit
-            .of(batches * (dec(3) + entries) + minutes * dec(writers) * dec(1 + spend));
+        let reads =
+            Price::ReadUnit.of(batches * (dec(3) + entries) + minutes * dec(writers) * dec(1 + spend));
 
         let per_batch = |count: usize| size(count / run.batches.max(1));
         let updates = per_batch(counted.updates);
         let calls = per_batch(counted.commits) + updates + 6;
-        let cpu = cpu_ms(calls * CALL_CPU_US + run.events / size(run.batches.max(1)) * EVENT_CPU_US, AGGREGATOR_MB);
+        let cpu =
+            cpu_ms(calls * CALL_CPU_US + run.events / size(run.batches.max(1)) * EVENT_CPU_US, AGGREGATOR_MB);
         let rounds = updates.div_ceil(size(WRITERS));
         let batch_ms = cpu + per_batch(counted.commits) * TRANSACTION_MS + rounds * CALL_MS + 6 * CALL_MS;
 
@@ -148,7 +149,7 @@ impl Bill {
     }
 }
 
-/// What one PutItem and one PutMetricData for each event come to.
+/// What one `PutItem` and one `PutMetricData` for each event come to.
 pub(crate) fn baseline(run: &Run, per_submission: u64) -> [(&'static str, Decimal); 6] {
     let million = dec(MILLION);
     let gb = dec(size(run.stream_kb)) * million / dec(run.submissions * per_submission) / dec(1 << 20);

@@ -7,8 +7,8 @@ use aws::table::size::{self, Transaction};
 use jiff::Timestamp;
 use shared::id::{AgentId, RecordKey};
 use shared::ledger::{
-    Commit, CommitError, Conflict, LedgerError, QuarantineState, Quarantined, RecordQuery, RecordStore, Sender,
-    SequenceStore,
+    Commit, CommitError, Conflict, LedgerError, QuarantineState, Quarantined, RecordQuery, RecordStore,
+    Sender, SequenceStore,
 };
 use shared::metrics::{BatchMetrics, Metrics};
 use shared::record::Record;
@@ -39,10 +39,13 @@ pub(crate) struct Counted {
     pub(crate) record: Option<Record>,
 }
 
-#[derive(Default)]
-pub(crate) struct Counting(Mutex<(Counted, HashMap<u32, (u64, Vec<BTreeMap<RollupKey, Parts>>)>)>);
+/// Of each lane, the number of its last entry, and what the entries hold that are not settled.
+type Lanes = HashMap<u32, (u64, Vec<BTreeMap<RollupKey, Parts>>)>;
 
-type Held<'a> = MutexGuard<'a, (Counted, HashMap<u32, (u64, Vec<BTreeMap<RollupKey, Parts>>)>)>;
+#[derive(Default)]
+pub(crate) struct Counting(Mutex<(Counted, Lanes)>);
+
+type Held<'a> = MutexGuard<'a, (Counted, Lanes)>;
 
 impl Counting {
     fn held(&self) -> Held<'_> {

@@ -22,9 +22,8 @@ const HOURS: u64 = 730;
 
 /// Cents of the targets at 60 s: with Kinesis, and `direct`.
 fn target(case: &Case) -> Option<Decimal> {
-    let of = |kinesis, direct| {
-        Decimal::new(if case.profile == Profile::Direct { direct } else { kinesis }, 2)
-    };
+    let of =
+        |kinesis, direct| Decimal::new(if case.profile == Profile::Direct { direct } else { kinesis }, 2);
     (case.window_seconds == 60).then(|| match case.traffic.per_submission {
         1 => of(360, 380),
         10 => of(80, 100),
@@ -102,7 +101,8 @@ fn cases(page: &mut String, done: &[Done]) -> Outcome<()> {
             Some(target) if bill.total() <= target => format!("{target} met"),
             Some(target) => format!("{target} **missed**"),
         };
-        let alert = if bill.keeps_up() { format!("{} s", seconds(bill.alert_ms)) } else { "falls behind".into() };
+        let alert =
+            if bill.keeps_up() { format!("{} s", seconds(bill.alert_ms)) } else { "falls behind".into() };
         writeln!(
             page,
             "| {} | {} | {} | {} | {} s | {} s, {} | {updates} | {alert} | {total} | {verdict} |",
@@ -135,7 +135,8 @@ fn parts(page: &mut String, done: &[Done]) -> Outcome<()> {
         )?;
         let Bill { api, logs, ingest, stream, hours, records, journal, rollups, .. } = bill;
         let Bill { reads, aggregator, metrics, alerter, .. } = bill;
-        for part in [api, logs, ingest, stream, hours, records, journal, rollups, reads, aggregator, metrics, alerter]
+        for part in
+            [api, logs, ingest, stream, hours, records, journal, rollups, reads, aggregator, metrics, alerter]
         {
             write!(page, " {} |", part.round_dp(3).normalize())?;
         }
@@ -178,7 +179,11 @@ fn idle(page: &mut String) -> Outcome<()> {
     let stream = [Price::OnDemandStreamHour.of(hours), Price::ShardHour.of(hours), zero];
     line(page, "stream, 730 hours", stream)?;
     line(page, "sweep each minute: schedule, alerter, reads", [sweep, sweep, zero])?;
-    line(page, "21 alarms on 23 metrics, 2 dashboards (`alarms_enabled`, `dashboards_enabled`)", [watch, watch, zero])?;
+    line(
+        page,
+        "21 alarms on 23 metrics, 2 dashboards (`alarms_enabled`, `dashboards_enabled`)",
+        [watch, watch, zero],
+    )?;
     line(page, "together", stream.map(|usd| if usd == zero { zero } else { usd + sweep + watch }))?;
     writeln!(page, "\n{}", include_str!("text/idle.md").trim_end())?;
     Ok(())
@@ -231,15 +236,27 @@ fn patterns(page: &mut String, done: &[Done]) -> Outcome<()> {
         window: WindowKind::Hour,
         start: 1_795_000_000,
     };
-    let sums = done.first().and_then(|d| d.run.counted.record.as_ref()).map(|record| record.data.additions(&record.agent));
+    let sums = done
+        .first()
+        .and_then(|d| d.run.counted.record.as_ref())
+        .map(|record| record.data.additions(&record.agent));
     let some = sums.and_then(Result::ok).and_then(|sums| {
-        let found = sums.iter().find(|(k, _)| k.scope.kind == ScopeKind::Agent && k.window == WindowKind::Hour);
+        let found =
+            sums.iter().find(|(k, _)| k.scope.kind == ScopeKind::Agent && k.window == WindowKind::Hour);
         found.map(|(_, parts)| parts.clone())
     });
     let full = crate::ledger::grown(&some.ok_or("there is no rollup")?);
     let rollup = size::rollup(&key, 0, 1_000_000, &full);
-    writeln!(page, "| write: one rollup of one lane, at each settling | {} | an item of {rollup} bytes, full |", write_units(rollup))?;
-    writeln!(page, "| write: head and entry of a commit | {} | per commit of up to 90 records; see the journal's column above |", 2 + 2)?;
+    writeln!(
+        page,
+        "| write: one rollup of one lane, at each settling | {} | an item of {rollup} bytes, full |",
+        write_units(rollup)
+    )?;
+    writeln!(
+        page,
+        "| write: head and entry of a commit | {} | per commit of up to 90 records; see the journal's column above |",
+        2 + 2
+    )?;
     let half = |units: usize| Decimal::from(units) / dec(2);
     let page_of = 100;
     let listed = half(read_units(page_of * index)) * dec(4);
@@ -251,19 +268,43 @@ fn patterns(page: &mut String, done: &[Done]) -> Outcome<()> {
         listed + Decimal::from(page_of * read_units(single)),
         page_of * read_units(single)
     )?;
-    writeln!(page, "| A3 the events of a task | as A2 | of the agents that worked on it, as the pairs task×agent say (A4), in the task's hours |")?;
-    writeln!(page, "| A4 the snapshot of any read of totals | 1 + lanes | `LANES`, and the head of each lane; the open entries besides, which are none once a batch is settled |")?;
-    writeln!(page, "| A4 one scope, one window | {} | 1 query; {} lanes fit a unit |", 1, (4 << 10) / rollup)?;
-    writeln!(page, "| A4 all of a kind, one window | 1, 4 or 16 at least | 1 query for each bucket (org and provider; team and model; the others), {} rollups of a lane for a unit |", (4 << 10) / rollup)?;
+    writeln!(
+        page,
+        "| A3 the events of a task | as A2 | of the agents that worked on it, as the pairs task×agent say (A4), in the task's hours |"
+    )?;
+    writeln!(
+        page,
+        "| A4 the snapshot of any read of totals | 1 + lanes | `LANES`, and the head of each lane; the open entries besides, which are none once a batch is settled |"
+    )?;
+    writeln!(
+        page,
+        "| A4 one scope, one window | {} | 1 query; {} lanes fit a unit |",
+        1,
+        (4 << 10) / rollup
+    )?;
+    writeln!(
+        page,
+        "| A4 all of a kind, one window | 1, 4 or 16 at least | 1 query for each bucket (org and provider; team and model; the others), {} rollups of a lane for a unit |",
+        (4 << 10) / rollup
+    )?;
     writeln!(page, "| A5 budgets | 1 | 1 query; about 10 budgets fit a unit |")?;
-    writeln!(page, "| A6 alerts of a budget and period | 0.5 + 1 each | a query of `by_time`, and `BatchGetItem` |")?;
+    writeln!(
+        page,
+        "| A6 alerts of a budget and period | 0.5 + 1 each | a query of `by_time`, and `BatchGetItem` |"
+    )?;
     writeln!(page, "| A7 conflicts, and the quarantine | 0.5 + 1 each | the same |")?;
-    writeln!(page, "| A7 unpriced and unattributed events | as A4, then A2 | totals by model and by the agent `unattributed` |")?;
+    writeln!(
+        page,
+        "| A7 unpriced and unattributed events | as A4, then A2 | totals by model and by the agent `unattributed` |"
+    )?;
     Ok(())
 }
 
 fn prices(page: &mut String) -> Outcome<()> {
-    writeln!(page, "\n## Prices\n\nUS East (N. Virginia), list prices as of {AS_OF}, without free allowances and taxes.\n")?;
+    writeln!(
+        page,
+        "\n## Prices\n\nUS East (N. Virginia), list prices as of {AS_OF}, without free allowances and taxes.\n"
+    )?;
     writeln!(page, "| | $ | for | |\n| --- | --- | --- | --- |")?;
     for price in Price::ALL {
         let (what, of, usd, url) = price.line();

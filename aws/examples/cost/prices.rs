@@ -59,12 +59,16 @@ impl Price {
     pub(crate) fn line(self) -> (&'static str, i64, Decimal, &'static str) {
         let usd = |hundred_thousandths, what, of, url| (what, of, Decimal::new(hundred_thousandths, 5), url);
         match self {
-            Self::ApiRequest => usd(100_000, "API Gateway, HTTP API: requests of up to 512 KB", 1_000_000, API),
+            Self::ApiRequest => {
+                usd(100_000, "API Gateway, HTTP API: requests of up to 512 KB", 1_000_000, API)
+            }
             Self::LambdaRequest => usd(20_000, "Lambda: invocations", 1_000_000, LAMBDA),
             Self::LambdaGbSecond => usd(1_333_340, "Lambda, arm64: GB-seconds", 1_000_000, LAMBDA),
             Self::WriteUnit => usd(62_500, "DynamoDB, on demand: write units", 1_000_000, DYNAMODB),
             Self::ReadUnit => usd(12_500, "DynamoDB, on demand: read units", 1_000_000, DYNAMODB),
-            Self::OnDemandGbIn => usd(8_000, "Kinesis on demand: GB in, each record rounded up to 1 KB", 1, KINESIS),
+            Self::OnDemandGbIn => {
+                usd(8_000, "Kinesis on demand: GB in, each record rounded up to 1 KB", 1, KINESIS)
+            }
             Self::OnDemandGbOut => usd(4_000, "Kinesis on demand: GB out", 1, KINESIS),
             Self::OnDemandStreamHour => usd(4_000, "Kinesis on demand: hours of a stream", 1, KINESIS),
             Self::ShardHour => usd(1_500, "Kinesis provisioned: hours of a shard", 1, KINESIS),
@@ -74,7 +78,9 @@ impl Price {
             Self::AlarmMonth => usd(10_000, "CloudWatch: metrics of alarms, by the month", 1, CLOUDWATCH),
             Self::DashboardMonth => usd(300_000, "CloudWatch: dashboards, by the month", 1, CLOUDWATCH),
             Self::LogGb => usd(50_000, "CloudWatch Logs: GB in", 1, CLOUDWATCH),
-            Self::ScheduleInvocation => usd(100_000, "EventBridge Scheduler: invocations", 1_000_000, SCHEDULER),
+            Self::ScheduleInvocation => {
+                usd(100_000, "EventBridge Scheduler: invocations", 1_000_000, SCHEDULER)
+            }
             Self::TableGbMonth => usd(25_000, "DynamoDB: GB stored, by the month", 1, DYNAMODB),
         }
     }

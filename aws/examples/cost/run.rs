@@ -76,7 +76,9 @@ impl Case {
 
     fn is_of_first_writer(&self, submission: u64, put: &PutRecord) -> bool {
         match self.profile {
-            Profile::Direct => (submission.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % DIRECT_SHARDS == 0,
+            Profile::Direct => {
+                (submission.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32).is_multiple_of(DIRECT_SHARDS)
+            }
             _ => put.partition_key == "0",
         }
     }

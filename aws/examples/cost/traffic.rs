@@ -120,7 +120,6 @@ impl Sender {
     }
 }
 
-
 /// A chat call, as the meter proxy reads it from a provider's response.
 fn event(agent: u64, call: u64, sent_ms: u64) -> Value {
     let task = call / TASK_CALLS;

@@ -4,6 +4,7 @@
 //! Units: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html>.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::BuildHasher;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
@@ -23,7 +24,7 @@ const READ: usize = 4 << 10;
 const KEYS: [&str; 2] = ["pk", "sk"];
 
 /// The bytes of an item, by AWS's rule.
-pub fn item_bytes(item: &HashMap<String, AttributeValue>) -> usize {
+pub fn item_bytes<S: BuildHasher>(item: &HashMap<String, AttributeValue, S>) -> usize {
     item.iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
 }
 
