@@ -149,7 +149,7 @@ def processes():
 
 def kill_at_random(stop, killed):
     chance = random.Random(SEED)
-    while not stop.wait(chance.uniform(1.0, 3.0)):
+    while not stop.wait(chance.uniform(1.5, 5.0)):
         victims = [(pid, name) for pid, name in processes() if not name.endswith("-ingest")]
         if victims:
             pid, name = chance.choice(victims)

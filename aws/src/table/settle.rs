@@ -10,7 +10,7 @@ use shared::rollup::{Parts, RollupKey};
 
 use super::call::{RACES, failed, pause};
 use super::keys::{self, HEAD, LANES};
-use super::value::{number, number_of, text};
+use super::value::{Item, number, number_of, str_of, text};
 use super::{Table, totals};
 
 /// How many entries are brought in together: what is the same rollup is written once.
@@ -18,8 +18,25 @@ const GROUP: u64 = 64;
 /// How many rollups are written at once.
 const WRITERS: usize = 32;
 
+/// After how many rollups it is noted how far a group came: whoever goes on does not begin anew.
+const STRIDE: usize = 200;
+
 /// Entries that one rollup gets, by number.
 type Adds = Vec<(u64, Parts)>;
+
+/// A group that was begun: every rollup up to `key` has the entries up to `last`, whoever brought them in.
+struct Begun {
+    last: u64,
+    key: RollupKey,
+}
+
+impl Begun {
+    fn of(lane: &Item) -> Result<Option<Self>, LedgerError> {
+        let Some(last) = number_of(lane, "begun")? else { return Ok(None) };
+        let key = RollupKey::from_item_key(str_of(lane, "begun_pk")?, str_of(lane, "begun_sk")?);
+        Ok(key.map(|key| Self { last, key }))
+    }
+}
 
 impl Table {
     /// Brings in everything that is open.
@@ -49,8 +66,13 @@ impl Table {
         let number = |key, name| items.get(key).map(|item| number_of::<u64>(item, name)).transpose();
         let mut settled = number(&of_lane, "settled")?.flatten().unwrap_or(0);
         let head = number(&of_head, "n")?.flatten().unwrap_or(0);
+        // A group that someone began is gone on with as it was, from where it had come to.
+        let mut begun = items.get(&of_lane).map(Begun::of).transpose()?.flatten();
         while settled < head {
-            let last = head.min(settled + GROUP);
+            let last = match &begun {
+                Some(begun) if begun.last > settled && begun.last <= head => begun.last,
+                _ => head.min(settled + GROUP),
+            };
             let entries = self.entries(lane, settled + 1, last).await?;
             let mut by_rollup: BTreeMap<RollupKey, Adds> = BTreeMap::new();
             for (n, entry) in entries {
@@ -58,11 +80,22 @@ impl Table {
                     by_rollup.entry(key).or_default().push((n, parts));
                 }
             }
-            stream::iter(by_rollup)
-                .map(|(key, adds)| self.bring(lane, key, adds, settled + 1, last))
-                .buffer_unordered(WRITERS)
-                .try_collect::<()>()
-                .await?;
+            if let Some(begun) = begun.take().filter(|begun| begun.last == last) {
+                by_rollup.retain(|key, _| *key > begun.key);
+            }
+            let mut rollups = by_rollup.into_iter().peekable();
+            while rollups.peek().is_some() {
+                let some: Vec<_> = rollups.by_ref().take(STRIDE).collect();
+                let reached = some.last().map(|(key, _)| key.clone());
+                stream::iter(some)
+                    .map(|(key, adds)| self.bring(lane, key, adds, settled + 1, last))
+                    .buffer_unordered(WRITERS)
+                    .try_collect::<()>()
+                    .await?;
+                if let Some(reached) = reached.filter(|_| rollups.peek().is_some()) {
+                    self.note_begun(lane, last, &reached).await?;
+                }
+            }
             self.note_settled(lane, last).await?;
             settled = last;
         }
@@ -132,6 +165,23 @@ impl Table {
             }
         }
         Err(LedgerError::Retry(format!("rollup {key} was in use by others for long")))
+    }
+
+    async fn note_begun(&self, lane: u32, last: u64, reached: &RollupKey) -> Result<(), LedgerError> {
+        let (pk, sk) = reached.item_key();
+        self.client()
+            .update_item()
+            .table_name(self.name())
+            .key("pk", text(LANES))
+            .key("sk", text(format!("{lane:010}")))
+            .update_expression("SET begun = :last, begun_pk = :pk, begun_sk = :sk")
+            .expression_attribute_values(":last", number(last))
+            .expression_attribute_values(":pk", text(pk))
+            .expression_attribute_values(":sk", text(sk))
+            .send()
+            .await
+            .map(drop)
+            .map_err(|e| failed("noting how far a lane is being settled", &e))
     }
 
     async fn note_settled(&self, lane: u32, last: u64) -> Result<(), LedgerError> {
