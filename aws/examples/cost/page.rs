@@ -303,7 +303,7 @@ fn patterns(page: &mut String, done: &[Done]) -> Outcome<()> {
 fn prices(page: &mut String) -> Outcome<()> {
     writeln!(
         page,
-        "\n## Prices\n\nUS East (N. Virginia), list prices as of {AS_OF}, without free allowances and taxes.\n"
+        "\n## Prices\n\nUS East (N. Virginia), list prices without free allowances and taxes, put together on {AS_OF} without reach of AWS's live pages: compare them with those that are linked.\n"
     )?;
     writeln!(page, "| | $ | for | |\n| --- | --- | --- | --- |")?;
     for price in Price::ALL {
