@@ -144,7 +144,9 @@ impl Host {
         let numbers: Vec<_> =
             event.records.iter().map(|record| record.kinesis.sequence_number.clone()).collect();
         let count = numbers.len();
-        let Some(answer) = within(context, &SystemClock, self.aggregator.handle(event)).await else {
+        // On the heap: committing holds much over its waits.
+        let handled = Box::pin(self.aggregator.handle(event));
+        let Some(answer) = within(context, &SystemClock, handled).await else {
             // What was committed is found to be there when it comes again.
             tracing::warn!(records = count, "the batch was not done in time; it will come again");
             let mut all = KinesisEventResponse::default();
@@ -152,7 +154,7 @@ impl Host {
             return all;
         };
         tracing::debug!(records = count, failed = answer.batch_item_failures.len(), "a batch is done");
-        let spend = self.metrics.publish_spend(&self.table, SystemClock.now());
+        let spend = Box::pin(self.metrics.publish_spend(&self.table, SystemClock.now()));
         match within(context, &SystemClock, tokio::time::timeout(ASIDE, spend)).await {
             Some(Ok(Ok(_))) => {}
             Some(Ok(Err(error))) => tracing::warn!(%error, "what was spent so far was not published"),

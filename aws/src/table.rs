@@ -37,7 +37,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Select};
 use shared::ledger::LedgerError;
 
-use call::{RACES, failed, pause};
+use call::{RACES, failed, is_refused, pause};
 use keys::Key;
 use value::{Item, str_of, text};
 
@@ -126,7 +126,7 @@ impl Table {
                     .send()
                     .await
                     .map_err(|e| failed("reading items", &e))?;
-                for item in got.responses.into_iter().flat_map(|mut by| by.remove(self.name())).flatten() {
+                for item in got.responses.into_iter().filter_map(|mut by| by.remove(self.name())).flatten() {
                     found.insert((str_of(&item, "pk")?.to_owned(), str_of(&item, "sk")?.to_owned()), item);
                 }
                 let left = got.unprocessed_keys.and_then(|mut by| by.remove(self.name()));
@@ -244,9 +244,7 @@ impl Table {
             .await;
         match put {
             Ok(_) => Ok(true),
-            Err(e) if e.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(false)
-            }
+            Err(e) if is_refused(&e) => Ok(false),
             Err(e) => Err(failed("writing an item", &e)),
         }
     }
@@ -267,9 +265,7 @@ impl Table {
         };
         match put.send().await {
             Ok(_) => Ok(true),
-            Err(e) if e.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(false)
-            }
+            Err(e) if is_refused(&e) => Ok(false),
             Err(e) => Err(failed("writing an item", &e)),
         }
     }

@@ -42,16 +42,8 @@ impl AlertStore for Table {
             items.push(self.put_anyway(note)?);
         }
         for attempt in 0..RACES {
-            let error = match self
-                .client()
-                .transact_write_items()
-                .set_transact_items(Some(items.clone()))
-                .send()
-                .await
-            {
-                Ok(_) => return Ok(true),
-                Err(error) => error,
-            };
+            let sent = self.client().transact_write_items().set_transact_items(Some(items.clone()));
+            let Err(error) = sent.send().await else { return Ok(true) };
             let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
                 error.as_service_error()
             else {

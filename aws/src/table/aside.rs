@@ -5,7 +5,7 @@ use shared::hash::ContentHash;
 use shared::ledger::{Conflict, LedgerError, QuarantineState, Quarantined};
 
 use super::Table;
-use super::call::failed;
+use super::call::{failed, is_refused};
 use super::keys::{self, META};
 use super::value::{json, keyed, read, str_of, text, with};
 
@@ -47,9 +47,7 @@ impl Table {
             .await;
         match marked {
             Ok(_) => Ok(true),
-            Err(e) if e.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(false)
-            }
+            Err(e) if is_refused(&e) => Ok(false),
             Err(e) => Err(failed("marking what was put aside", &e)),
         }
     }
@@ -67,9 +65,7 @@ impl Table {
             .await;
         match removed {
             Ok(_) => Ok(true),
-            Err(e) if e.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(false)
-            }
+            Err(e) if is_refused(&e) => Ok(false),
             Err(e) => Err(failed("removing what was put aside", &e)),
         }
     }
@@ -98,9 +94,7 @@ impl Table {
         match moved {
             Ok(_) => Ok(()),
             // It is there already, or further.
-            Err(e) if e.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(())
-            }
+            Err(e) if is_refused(&e) => Ok(()),
             Err(e) => Err(failed("moving the watermark", &e)),
         }
     }

@@ -44,6 +44,14 @@ where
     }
 }
 
+/// Whether nothing happened, as a condition did not hold.
+pub(super) fn is_refused<E, R>(error: &SdkError<E, R>) -> bool
+where
+    E: ProvideErrorMetadata,
+{
+    error.as_service_error().and_then(ProvideErrorMetadata::code) == Some("ConditionalCheckFailedException")
+}
+
 /// A pause before the next attempt: longer each time, and never the same.
 pub(super) async fn pause(attempt: u32) {
     let most = 10_u64.saturating_mul(1 << attempt.min(6));

@@ -2,13 +2,14 @@
 //! an entry adds once, whoever brings it in, in whatever groups, and however often that is begun anew.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use shared::ledger::LedgerError;
 use shared::rollup::{Parts, RollupKey};
 
-use super::call::{RACES, failed, pause};
+use super::call::{RACES, failed, is_refused, pause};
 use super::keys::{self, HEAD, LANES};
 use super::value::{Item, number, number_of, str_of, text};
 use super::{Table, totals};
@@ -138,15 +139,13 @@ impl Table {
             let mut expression = "SET #n = :last".to_owned();
             for (n, (name, value)) in totals::attributes(&sum).into_iter().enumerate() {
                 expression.push_str(if n == 0 { " ADD " } else { ", " });
-                expression.push_str(&format!("#a{n} :a{n}"));
+                // Writing to a String cannot fail.
+                let _ = write!(expression, "#a{n} :a{n}");
                 update = update
                     .expression_attribute_names(format!("#a{n}"), name)
                     .expression_attribute_values(format!(":a{n}"), number(value));
             }
-            let error = match update.update_expression(expression).send().await {
-                Ok(_) => return Ok(()),
-                Err(error) => error,
-            };
+            let Err(error) = update.update_expression(expression).send().await else { return Ok(()) };
             if let Some(refused) = error.as_service_error()
                 && let aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(
                     refused,
@@ -199,9 +198,7 @@ impl Table {
         match noted {
             Ok(_) => Ok(()),
             // Someone was further.
-            Err(e) if e.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(())
-            }
+            Err(e) if is_refused(&e) => Ok(()),
             Err(e) => Err(failed("noting how far a lane was settled", &e)),
         }
     }
