@@ -21,7 +21,8 @@ use serde_json::{Value, json};
 use shared::clock::SystemClock;
 use shared::id::{AgentId, RecordKey};
 use shared::ledger::{
-    Commit, CommitError, Conflict, LedgerError, Quarantined, RecordQuery, RecordStore, Sender, SequenceStore,
+    Commit, CommitError, Conflict, LedgerError, QuarantineState, Quarantined, RecordQuery, RecordStore,
+    Sender, SequenceStore,
 };
 use shared::metrics::{BatchMetrics, Metrics};
 use shared::price::PriceBook;
@@ -86,6 +87,18 @@ impl RecordStore for Accepting {
 
     async fn quarantined(&self, _: usize) -> Result<Vec<Quarantined>, LedgerError> {
         Ok(Vec::new())
+    }
+
+    async fn quarantined_item(&self, _: &str) -> Result<Option<Quarantined>, LedgerError> {
+        Ok(None)
+    }
+
+    async fn mark_quarantined(&self, _: &str, _: &QuarantineState) -> Result<bool, LedgerError> {
+        Ok(false)
+    }
+
+    async fn remove_quarantined(&self, _: &str) -> Result<bool, LedgerError> {
+        Ok(false)
     }
 
     async fn awaited(&self, _: usize) -> Result<Vec<Record>, LedgerError> {

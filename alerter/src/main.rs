@@ -93,10 +93,12 @@ impl Host {
     async fn answer(&self, call: Call, context: &Context) -> Result<Answer, Error> {
         match (call.agentledger.as_deref(), call.records) {
             (None, Some(records)) => Ok(Answer::Changes(self.watch(records, context).await)),
-            (Some(SWEEP), None) => match within(context, &SystemClock, self.sweep(&call.budgets)).await {
-                Some(swept) => swept.map(|()| Answer::Sweep { budgets: call.budgets.len() }),
-                None => Err("the sweep was not done in time".into()),
-            },
+            (Some(SWEEP), None) => {
+                match within(context, &SystemClock, Box::pin(self.sweep(&call.budgets))).await {
+                    Some(swept) => swept.map(|()| Answer::Sweep { budgets: call.budgets.len() }),
+                    None => Err("the sweep was not done in time".into()),
+                }
+            }
             _ => Err("the event is neither a batch of changes nor {\"agentledger\":\"sweep\"}".into()),
         }
     }
@@ -105,7 +107,8 @@ impl Host {
         let numbers: Vec<_> = records.iter().map(|record| record.change.sequence_number.clone()).collect();
         let mut event = Event::default();
         event.records = records;
-        let handled = within(context, &SystemClock, self.alerter.handle(to_change(event))).await;
+        let handled = Box::pin(self.alerter.handle(to_change(event)));
+        let handled = within(context, &SystemClock, handled).await;
         handled.unwrap_or_else(|| {
             tracing::warn!(changes = numbers.len(), "the batch was not done in time; it will come again");
             let mut all = DynamoDbEventResponse::default();

@@ -11,7 +11,8 @@
 mod decode;
 mod layout;
 mod local;
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;
 
 use std::collections::VecDeque;

@@ -155,16 +155,18 @@ fn is_in_use<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool
     matches!(code, Some("ResourceInUseException" | "ResourceConflictException"))
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
     use aws_sdk_lambda::operation::update_event_source_mapping::{
         UpdateEventSourceMappingError, UpdateEventSourceMappingOutput,
     };
     use aws_sdk_lambda::types::error::{ResourceInUseException, ResourceNotFoundException};
-    use aws_smithy_mocks::{RuleMode, mock, mock_client};
+    use aws_smithy_mocks::mock;
     use aws_smithy_types::error::ErrorMetadata;
 
     use super::*;
+    use crate::mocks::mock_client;
 
     fn deployed(client: Client) -> Deployed {
         Deployed { client, pause: Duration::from_millis(1) }
@@ -183,7 +185,7 @@ mod tests {
             .times(2)
             .output(|| UpdateEventSourceMappingOutput::builder().build())
             .build();
-        let client = mock_client!(aws_sdk_lambda, RuleMode::Sequential, [&busy]);
+        let client = mock_client!(aws_sdk_lambda, [&busy]);
         deployed(client).turn("m", false).await.unwrap();
         assert_eq!(busy.num_calls(), 3);
     }
@@ -196,7 +198,7 @@ mod tests {
                 ResourceNotFoundException::builder().meta(meta).build(),
             )
         });
-        let client = mock_client!(aws_sdk_lambda, RuleMode::Sequential, [&gone]);
+        let client = mock_client!(aws_sdk_lambda, [&gone]);
         let error = deployed(client).turn("m", false).await.unwrap_err();
         assert!(!error.is_passing(), "{error}");
     }

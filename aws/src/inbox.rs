@@ -9,7 +9,8 @@
 mod event;
 mod item;
 mod read;
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;
 
 use std::collections::HashMap;

@@ -19,7 +19,8 @@ pub mod function;
 pub mod inbox;
 #[cfg(feature = "cloudwatch")]
 pub mod metrics;
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
+#[cfg(feature = "testing")]
 mod mocks;
 #[cfg(feature = "sqs")]
 pub mod queue;

@@ -15,7 +15,8 @@ mod data;
 mod emf;
 mod series;
 mod spend;
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;
 
 use std::sync::Mutex;

@@ -4,7 +4,8 @@
 //! so that here is only what a mapping gave up without it: the function could not be invoked, or records expired.
 
 mod message;
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;
 
 use std::time::Duration;

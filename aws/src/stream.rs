@@ -1,7 +1,8 @@
 //! The stream on Kinesis: writing, and reading back for a replay.
 
 mod read;
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;
 
 use aws_sdk_kinesis::Client;

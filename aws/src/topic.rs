@@ -7,7 +7,8 @@
 
 mod chat;
 mod message;
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;
 
 use std::collections::HashMap;

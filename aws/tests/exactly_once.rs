@@ -18,7 +18,7 @@ async fn exactly_once_over_random_histories() {
     let mut sum = Coverage::default();
     for seed in first..first + seeds {
         let table = support::table().await;
-        match play(table.clone(), seed, None).await {
+        match Box::pin(play(table.clone(), seed, None)).await {
             Ok(coverage) => {
                 sum.submissions += coverage.submissions;
                 sum.records += coverage.records;

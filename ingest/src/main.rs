@@ -34,8 +34,9 @@ const REFRESH: Duration = Duration::from_secs(2);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_log()?;
-    let host =
-        Host::open().await.inspect_err(|error| tracing::error!(%error, "the function cannot start"))?;
+    let host = Box::pin(Host::open())
+        .await
+        .inspect_err(|error| tracing::error!(%error, "the function cannot start"))?;
     let host = &host;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<GatewayRequest>| async move {
         Ok::<_, Infallible>(host.answer(event.payload, &event.context).await)
@@ -123,7 +124,7 @@ impl Host {
             // Without the revocations a token that was taken back would hold.
             Err(error) if host.verifier.is_some() => return Err(error.into()),
             Err(error) => {
-                tracing::error!(%error, "the watermark cannot be read; the ledger asks for it again")
+                tracing::error!(%error, "the watermark cannot be read; the ledger asks for it again");
             }
         }
         Ok(host)
@@ -167,11 +168,11 @@ impl Host {
     }
 
     async fn answer(&self, request: GatewayRequest, context: &Context) -> GatewayResponse {
-        self.look_if_due().await;
+        Box::pin(self.look_if_due()).await;
         let before = self.ingest.rejected();
         let answer = answer_gateway(request, async |request| {
             let id = request.request_context.request_id.clone();
-            match within(context, &SystemClock, self.ingest.handle(request)).await {
+            match within(context, &SystemClock, Box::pin(self.ingest.handle(request))).await {
                 Some(answer) => answer,
                 None => {
                     self.ingest.count_rejected();

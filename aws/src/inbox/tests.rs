@@ -29,7 +29,7 @@ impl Clock for At {
 
 fn inbox(client: Client) -> Inbox<At> {
     let now = Timestamp::from_millisecond(1_795_000_000_123).unwrap();
-    Inbox::new(client, "AgentLedger", Duration::from_hours(24), At(now))
+    Inbox::new(client, "AgentLedger", Duration::from_secs(24 * 3600), At(now))
 }
 
 fn record(lane: u32, data: &[u8]) -> PutRecord {

@@ -30,7 +30,7 @@ async fn what_is_put_is_replayed_once() {
     let client = Client::new(&config().await);
     let name = name("table");
     table(&client, &name).await;
-    let inbox = Inbox::new(client.clone(), &name, Duration::from_hours(24), SystemClock);
+    let inbox = Inbox::new(client.clone(), &name, Duration::from_secs(24 * 3600), SystemClock);
     let began = now();
     let put = records(700);
     let answers = inbox.put(put.clone()).await;

@@ -1,5 +1,7 @@
 //! Tables of an emulator, for the tests of the second tier: `AGENTLEDGER_ENDPOINT` names it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
+
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws::table::Table;

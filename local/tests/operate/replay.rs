@@ -164,7 +164,7 @@ async fn ends_are_found_by_time_and_by_number_and_an_agent_by_its_name() {
     for row in &whole.rows {
         let agent = row.agent.clone();
         let of_one = run(ledger, &mut records, &Options { agent, ..Options::default() }).await;
-        assert_eq!(of_one.rows, [row.clone()]);
+        assert_eq!(of_one.rows, std::slice::from_ref(row));
     }
     let nobody = Some(AgentId::parse("nobody").unwrap());
     assert!(run(ledger, &mut records, &Options { agent: nobody, ..applied() }).await.is_nothing());
