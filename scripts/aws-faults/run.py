@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from decimal import Decimal
 from pathlib import Path
 
@@ -200,6 +201,11 @@ def scan(prefix):
     return found
 
 
+def text_of(value):
+    """A value as the table holds it: text, or deflated where it is long."""
+    return value["S"] if "S" in value else zlib.decompress(value["B"], -15)
+
+
 def totals_by(kind):
     """The month's rollups of a kind, over the lanes: name → attribute → sum."""
     totals = collections.defaultdict(lambda: collections.defaultdict(Decimal))
@@ -323,7 +329,8 @@ def main():
 
         listed = json.loads(command("redrive", "list", "--aws", "--format", "json"))
         items = listed.get("quarantine") or listed.get("items") or listed.get("rows") or []
-        aside = [json.loads(item["data"]["S"]) for item in scan("Q#") if "S" in item["data"]]
+        aside = [json.loads(text_of(item["data"])) for item in scan("Q#")]
+        assert {item["id"] for item in items} == {item["id"] for item in aside}, items
         assert all(item["reason"] and item["payload"] for item in aside), aside
         print(f"{len(scan('Q#'))} poison records put aside, with payload and reason; listed: {len(items)}")
         mended = SCRATCH / "mended.json"
