@@ -1,7 +1,7 @@
 //! Metrics on CloudWatch: what each batch added, stamped when it was committed, and what was spent in all.
 //!
 //! A delta is lost where a function dies between the commit and this call, and counted twice where an answer was
-//! lost and the SDK asked again: the ledger is the truth, and [`SpendToDate`](spend) publishes it as an absolute
+//! lost and the SDK asked again: the ledger is the truth, and `SpendToDate` publishes it as an absolute
 //! value, which heals. A correction makes a delta negative, which CloudWatch takes and sums like any other.
 //! CloudWatch computes in floating point and rounds; the ledger does neither.
 //!
