@@ -189,8 +189,8 @@ async fn many_series_are_as_few_calls_as_there_can_be() {
     let all: Vec<(&str, Totals)> = names.iter().map(|name| (&**name, totals(1, Some("1")))).collect();
     metrics.publish(agents(&all)).await;
     let puts = puts.lock().unwrap();
-    // 1,000 agents with three metrics each, and four without dimensions.
-    assert_eq!(puts.iter().map(|put| put.metric_data().len()).collect::<Vec<_>>(), [1_000, 1_000, 1_000, 4]);
+    // 1,000 agents with three metrics each, and without dimensions four and the tokens of prompts.
+    assert_eq!(puts.iter().map(|put| put.metric_data().len()).collect::<Vec<_>>(), [1_000, 1_000, 1_000, 5]);
 }
 
 #[tokio::test]
