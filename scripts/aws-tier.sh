@@ -23,10 +23,11 @@ terraform/tests/e2e.sh direct | tee target/e2e-direct.log
 # No list with &&, in which a difference would not end the script.
 diff <(grep '^totals' target/e2e-kinesis.log) <(grep '^totals' target/e2e-direct.log)
 echo "both profiles came to the same totals"
-step "the command on AWS"
-# With the features of the tests before, so that the SDKs are not built again.
-cargo build --locked -p agentledger -p aws --features agentledger/aws,aws/testing
+step "faults"
+# As it was built for the tests before.
+cargo build --locked --workspace --features "$(<scripts/aws-features)" --bin agentledger
 export AGENTLEDGER_COMMAND=$PWD/target/debug/agentledger
-scripts/aws-faults.sh
+# The full 20,000 events, six minutes, are its default.
+scripts/aws-faults.sh 6000
 step "what the functions take"
 BOOTSTRAPS=$PWD/target/x86_64-unknown-linux-gnu/lambda scripts/lambda-bench/measure.sh --quick

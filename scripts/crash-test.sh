@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
 # Runs `agentledger up` under load, kills it with SIGKILL at random moments, and compares the totals with what
 # was sent. Usage: scripts/crash-test.sh [KILLS] [SEED]
+#   PROFILE=dev takes the build of the tests, in which less is sent in the same time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cargo build --locked --release -p agentledger -p loadtest
-exec target/release/loadtest crash --kills "${1:-30}" --seed "${2:-1}" --agentledger target/release/agentledger
+profile=${PROFILE:-release}
+cargo build --locked --workspace --profile "$profile" --bin agentledger --bin loadtest
+built=target/${profile/#dev/debug}
+exec "$built/loadtest" crash --kills "${1:-30}" --seed "${2:-1}" --agentledger "$built/agentledger"

@@ -22,7 +22,8 @@ AGENTLEDGER_SEEDS=3000 AGENTLEDGER_FIRST_SEED=100000 \
     cargo test --locked -p local --test exactly_once -- --nocapture exactly_once_over_random_histories
 
 echo "-- exactly once, as a process: 30 kills"
-scripts/crash-test.sh 30
+# Of the build of the tests: another one takes longer than the kills.
+PROFILE=dev scripts/crash-test.sh 30
 
 echo "-- extraction, a gigabyte in each framing"
 cargo test --locked -p shared --test flat_memory -- --ignored --nocapture
