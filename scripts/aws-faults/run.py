@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """20,000 events of 50 agents through the functions on a local AWS, while calls fail, functions are killed and records of
 the stream are poison. Totals have to be exact, every alert delivered, every poison record put aside, and brought back
-once it is mended. usage: run.py ENDPOINT PACKAGES_DIR SCRATCH_DIR AGENTLEDGER [EVENTS] [SEED]"""
+once it is mended; and what was counted may be read again without a change. usage: run.py ENDPOINT PACKAGES_DIR SCRATCH_DIR AGENTLEDGER [EVENTS] [SEED]"""
 import base64
 import collections
 import concurrent.futures
@@ -248,11 +248,66 @@ def command(*arguments):
     environment = {
         **os.environ, "AWS_ENDPOINT_URL": ENDPOINT, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_REGION": "us-east-1", "AGENTLEDGER_TABLE": NAME, "AGENTLEDGER_STREAM": NAME,
+        "AGENTLEDGER_AGGREGATOR": f"{NAME}-aggregator", "AGENTLEDGER_ALERTER": f"{NAME}-alerter",
     }
     done = subprocess.run([COMMAND, *arguments], env=environment, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"agentledger {' '.join(arguments)}: {done.stderr}")
     return done.stdout
+
+
+def heard(queue):
+    """The ids of the alerts that came since the last look, and how often each."""
+    ids = collections.Counter()
+    while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", []):
+        for message in messages:
+            ids[json.loads(json.loads(message["Body"])["Message"])["id"]] += 1
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    return ids
+
+
+def rollups():
+    """What all rollups say, lanes added up."""
+    sums = collections.Counter()
+    for item in scan("R#") + scan("P#"):
+        name = (item["pk"]["S"], item["sk"]["S"].rpartition("#")[0])
+        for attribute, value in item.items():
+            if "N" in value and attribute != "n":
+                sums[*name, attribute] += Decimal(value["N"])
+    return {name: total for name, total in sums.items() if total}
+
+
+def replays(queue, wanted):
+    """The whole stream is read again twice, once more beside new events, and a day's rollups are lost and made anew: no
+    total changes, and nobody hears of it."""
+    counted = lambda: json.loads(command("replay", "--apply", "--aws", "--format", "json"))
+    before = rollups()
+    for _ in range(2):
+        again = counted()
+        assert again["rows"] == [] and again["duplicates"] > 0, again
+    assert rollups() == before, "a replay changed totals"
+    usage = {"provider": "openai", "model": "gpt-4o-mini", "task_id": "T-live", "usage": {"input": 7, "output": 1}}
+    live = [("agent-live", f"live-{n}", [usage] * 5) for n in range(60)]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        sending = [pool.submit(send, *submission) for submission in live[:30]]
+        beside = pool.submit(counted)
+        sending += [pool.submit(send, *submission) for submission in live[30:]]
+        for each in (*sending, beside):
+            each.result()
+    wanted = {**wanted, **expected(live)}
+    wait_for("events beside a replay", 60, lambda: totals_by("agent") == wanted)
+
+    before = rollups()
+    lost = [item for item in scan("R#") + scan("P#") if item["pk"]["S"][1:3] in ("#H", "#D")]
+    for item in lost:
+        dynamodb.delete_item(TableName=NAME, Key={key: item[key] for key in ("pk", "sk")})
+    assert rollups() != before
+    day = [time.strftime("%Y-%m-%dT00:00:00Z", time.gmtime(time.time() + days * 86_400)) for days in (-1, 1)]
+    command("replay", "--shadow", "--promote", "--from", day[0], "--to", day[1], "--aws")
+    assert rollups() == before, "lost rollups did not come back as they were"
+    assert sweep()
+    assert not heard(queue), "somebody was alerted"
+    print(f"replay: twice, and beside {5 * len(live)} new events, no total changed; {len(lost)} lost rollups came back; no alert")
 
 
 def main():
@@ -313,13 +368,9 @@ def main():
         # What the faults leave behind: nothing more comes of a sweep.
         assert sweep()
         stored = {item["pk"]["S"][2:] for item in scan("L#")}
-        heard = collections.Counter()
-        while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", []):
-            for message in messages:
-                heard[json.loads(json.loads(message["Body"])["Message"])["id"]] += 1
-                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-        assert set(heard) == stored, (heard, stored)
-        print(f"{len(stored)} alerts, each delivered: {sum(heard.values())} messages")
+        alerted = heard(queue)
+        assert set(alerted) == stored, (alerted, stored)
+        print(f"{len(stored)} alerts, each delivered: {sum(alerted.values())} messages")
         assert {i for i in stored if not i.startswith("unpriced")} == crossed, (stored, crossed)
         calls = sum(1 for item in scan("E#"))
         print(f"{calls} usage records")
@@ -344,6 +395,7 @@ def main():
             wanted["agent-07"][name] = wanted["agent-07"].get(name, Decimal(0)) + more
         wait_for("the mended event", 30, lambda: totals_by("agent") == wanted)
         print(f"redrive: {len(aside)} poison records mended to one event, which is counted once; the quarantine is empty")
+        replays(queue, wanted)
     finally:
         stop.set()
         proxy.terminate()
