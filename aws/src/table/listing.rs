@@ -270,16 +270,9 @@ impl Merge {
         parts.filter(|(_, unread)| unread.as_ref().is_some_and(may_matter)).map(|(n, _)| n).collect()
     }
 
-    /// The next candidates, as far as they are certain.
+    /// The next candidates, at most so many: they are certain once nothing is behind.
     pub(super) fn take(&mut self, wanted: usize) -> Vec<Candidate> {
-        let unread = self.unread.iter().flatten().max().copied();
-        let mut taken = Vec::new();
-        while taken.len() < wanted
-            && self.found.last().is_some_and(|next| unread.is_none_or(|unread| next.latest > unread))
-        {
-            taken.extend(self.found.pop_last());
-        }
-        taken
+        (0..wanted).map_while(|_| self.found.pop_last()).collect()
     }
 }
 
