@@ -1,5 +1,7 @@
 //! A process that writes records dies between any two of its calls: what is stored is listed, and nothing else is.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -67,7 +69,7 @@ impl Intercept for Dying {
 fn record(agent: &AgentId, key: &str, begin: i64, seconds: &[i64]) -> Record {
     let usage = Usage::new([(Bucket::Input, 1)]).unwrap();
     let at = |second: &i64| Timestamp::from_second(begin + second).unwrap();
-    let events = seconds.iter().map(|second| UsageEvent::new(at(second), usage.clone()));
+    let events = seconds.iter().map(|second| UsageEvent::new(at(second), usage));
     let data = RecordData::usage(
         ContentHash::from("h"),
         (0..).zip(events).collect(),
