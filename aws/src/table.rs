@@ -18,6 +18,7 @@ mod journal;
 mod keys;
 mod listing;
 mod look;
+mod merge;
 mod pages;
 mod records;
 mod repricings;

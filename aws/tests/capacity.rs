@@ -218,6 +218,16 @@ async fn each_access_pattern_costs_what_the_formulas_say() {
     let query = RecordQuery { agent: Some(agent()), limit: 100, ..RecordQuery::default() };
     assert_eq!(table.records(&query).await.unwrap().len(), 7);
     assert_eq!(told("A2: 7 records of an agent"), 2 * (4 + 7));
+    let uuid =
+        |n: u32| format!("S#0199aa{:02x}-{n:04x}-7abc-8{n:03x}-{:012x}#0", n % 251, u64::from(n) << 33);
+    for first in [0, 90] {
+        table.commit(commit((first..first + 90).map(|n| record(&uuid(n), 1)).collect())).await.unwrap();
+    }
+    table.settle(&[0]).await.unwrap();
+    meter.take();
+    assert_eq!(table.records(&query).await.unwrap().len(), 100);
+    // 3 KB and a little of pages that are full, and of those before.
+    assert_eq!(told("A2: 100 records of an agent"), 2 * (5 + 100));
     let month = WindowKind::Month.start(at(0).as_second());
     let of = |kind, a: Option<&str>| RollupQuery {
         kind,

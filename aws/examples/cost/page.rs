@@ -264,9 +264,9 @@ fn patterns(page: &mut String, done: &[Done]) -> Outcome<()> {
         2 + 2
     )?;
     let page_of = 100;
-    // Queries of four kinds of pages, of which one kind is there; more pages at each attempt, as the ledger reads them.
+    // One kind of pages is there; asking for another is a unit.
     let listed = |bytes: usize, of: usize| {
-        let (mut few, mut units, mut told) = (page_of / 16, 3, 0);
+        let (mut few, mut units, mut told) = (size::first_pages(page_of), size::PAGE_KINDS - 1, 0);
         while told < page_of {
             units += read_units(few * bytes);
             told += few * of;
@@ -279,9 +279,10 @@ fn patterns(page: &mut String, done: &[Done]) -> Outcome<()> {
     writeln!(page, "| A1, of a record of 100 events | {} | the same |", read_units(packed))?;
     writeln!(
         page,
-        "| A2 an agent's {page_of} newest records | {} to {} | queries of 4 kinds of pages, {at_least} in all if pages are full, and {at_most} if each tells of one record; and {} for the records of one event |",
+        "| A2 an agent's {page_of} newest records | {} to {} | queries of {} kinds of pages, {at_least} in all if pages are full, and {at_most} if each tells of one record; and {} for the records of one event |",
         at_least + page_of * read_units(single),
         at_most + page_of * read_units(single),
+        size::PAGE_KINDS,
         page_of * read_units(single)
     )?;
     writeln!(

@@ -15,7 +15,7 @@ use shared::rollup::{Parts, RollupKey};
 
 use super::keys::{self, HEAD};
 use super::value::{Item, keyed, number, with};
-use super::{commit, directory, journal, pages, records, totals};
+use super::{commit, directory, journal, listing, pages, records, totals};
 
 /// Bytes of a write unit.
 pub(super) const WRITE: usize = 1 << 10;
@@ -140,6 +140,14 @@ pub fn pages(commit: &Commit) -> Vec<usize> {
 /// The bytes of a page of so many records of an agent, a second apart, with UUIDs of version 7 for keys.
 pub fn page(agent: &AgentId, records: u32) -> usize {
     pages::sample(agent, records).map_or(0, |item| item_bytes(&item))
+}
+
+/// How many kinds of pages a listing of an agent's records reads, each by itself.
+pub const PAGE_KINDS: usize = pages::REACHES.len();
+
+/// How many of them are read at first, to list so many records; then twice as many each time.
+pub fn first_pages(limit: usize) -> usize {
+    listing::few(limit, 1)
 }
 
 /// The bytes of a lane's rollup that holds these sums.
