@@ -21,6 +21,7 @@ const PAGES: usize = 1_000;
 const FEW_PAGES: usize = 4;
 /// Rows of a page, at the least that is usual.
 const ROWS: usize = 16;
+
 /// How many pages of each part are read at first, for so many records of so many agents; then twice as many each time.
 pub(super) fn few(limit: usize, agents: usize) -> usize {
     (limit / ROWS / agents.max(1)).clamp(FEW_PAGES, PAGES)
