@@ -16,11 +16,15 @@ mod deliveries;
 mod directory;
 mod journal;
 mod keys;
+mod listing;
 mod look;
+mod merge;
+mod pages;
 mod records;
 mod repricings;
 mod revocations;
 mod rollups;
+mod rows;
 mod sequences;
 #[cfg(feature = "cloudwatch")]
 mod series;
@@ -44,7 +48,7 @@ use value::{Item, str_of, text};
 pub use change::to_change;
 pub use look::Described;
 
-/// The index of records, alerts, conflicts and the quarantine by time.
+/// The index of alerts, conflicts and the quarantine by time.
 const BY_TIME: &str = "by_time";
 /// The index of records with corrections that take no effect.
 const UNMET: &str = "unmet";
@@ -143,67 +147,77 @@ impl Table {
         Ok(found)
     }
 
-    /// Reads the items of a query, page by page, until `take` has enough.
+    /// Reads the items of a query, chunk by chunk, until `take` has enough.
     async fn query(
         &self,
-        query: Query<'_>,
+        query: Query,
         mut take: impl FnMut(Item) -> Result<bool, LedgerError>,
     ) -> Result<(), LedgerError> {
-        let mut from: Option<Item> = None;
+        let mut from = None;
         loop {
-            let (pk, sk) = if query.index == Some(UNMET) {
-                ("upk", "usk")
-            } else if query.index.is_some() {
-                ("tpk", "tsk")
-            } else {
-                ("pk", "sk")
-            };
-            let mut request = self
-                .client()
-                .query()
-                .table_name(self.name())
-                .set_index_name(query.index.map(str::to_owned))
-                .consistent_read(query.index.is_none())
-                .scan_index_forward(!query.newest_first)
-                .set_limit(query.page.and_then(|page| i32::try_from(page).ok()))
-                .set_exclusive_start_key(from.take())
-                .expression_attribute_names("#p", pk)
-                .expression_attribute_values(":p", text(query.pk.clone()));
-            let mut condition = "#p = :p".to_owned();
-            match &query.sort {
-                Sort::All => {}
-                Sort::Prefix(prefix) => {
-                    condition.push_str(" AND begins_with(#s, :a)");
-                    request = request.expression_attribute_values(":a", text(prefix.clone()));
-                }
-                Sort::Between(first, last) => {
-                    condition.push_str(" AND #s BETWEEN :a AND :b");
-                    request = request
-                        .expression_attribute_values(":a", text(first.clone()))
-                        .expression_attribute_values(":b", text(last.clone()));
-                }
-            }
-            if !matches!(query.sort, Sort::All) {
-                request = request.expression_attribute_names("#s", sk);
-            }
-            if query.index.is_some() {
-                request = request.select(Select::AllProjectedAttributes);
-            }
-            let page = request
-                .key_condition_expression(condition)
-                .send()
-                .await
-                .map_err(|e| failed("listing items", &e))?;
-            for item in page.items.unwrap_or_default() {
+            let (items, next) = self.chunk(&query, from).await?;
+            for item in items {
                 if !take(item)? {
                     return Ok(());
                 }
             }
-            from = page.last_evaluated_key.filter(|key| !key.is_empty());
-            if from.is_none() {
+            if next.is_none() {
                 return Ok(());
             }
+            from = next;
         }
+    }
+
+    /// Reads some items of a query, and from where to go on; nowhere if these are the last.
+    async fn chunk(
+        &self,
+        query: &Query,
+        from: Option<Item>,
+    ) -> Result<(Vec<Item>, Option<Item>), LedgerError> {
+        let (pk, sk) = if query.index == Some(UNMET) {
+            ("upk", "usk")
+        } else if query.index.is_some() {
+            ("tpk", "tsk")
+        } else {
+            ("pk", "sk")
+        };
+        let mut request = self
+            .client()
+            .query()
+            .table_name(self.name())
+            .set_index_name(query.index.map(str::to_owned))
+            .consistent_read(query.index.is_none())
+            .scan_index_forward(!query.newest_first)
+            .set_limit(query.page.and_then(|page| i32::try_from(page).ok()))
+            .set_exclusive_start_key(from)
+            .expression_attribute_names("#p", pk)
+            .expression_attribute_values(":p", text(query.pk.clone()));
+        let mut condition = "#p = :p".to_owned();
+        match &query.sort {
+            Sort::All => {}
+            Sort::Prefix(prefix) => {
+                condition.push_str(" AND begins_with(#s, :a)");
+                request = request.expression_attribute_values(":a", text(prefix.clone()));
+            }
+            Sort::Between(first, last) => {
+                condition.push_str(" AND #s BETWEEN :a AND :b");
+                request = request
+                    .expression_attribute_values(":a", text(first.clone()))
+                    .expression_attribute_values(":b", text(last.clone()));
+            }
+        }
+        if !matches!(query.sort, Sort::All) {
+            request = request.expression_attribute_names("#s", sk);
+        }
+        if query.index.is_some() {
+            request = request.select(Select::AllProjectedAttributes);
+        }
+        let page = request
+            .key_condition_expression(condition)
+            .send()
+            .await
+            .map_err(|e| failed("listing items", &e))?;
+        Ok((page.items.unwrap_or_default(), page.last_evaluated_key.filter(|key| !key.is_empty())))
     }
 
     /// All items of a partition.
@@ -284,8 +298,8 @@ impl Table {
 }
 
 /// Which items of one partition.
-struct Query<'a> {
-    index: Option<&'a str>,
+struct Query {
+    index: Option<&'static str>,
     pk: String,
     sort: Sort,
     newest_first: bool,
@@ -298,7 +312,7 @@ enum Sort {
     Between(String, String),
 }
 
-impl Query<'_> {
+impl Query {
     fn of(pk: &str) -> Self {
         Self { index: None, pk: pk.to_owned(), sort: Sort::All, newest_first: false, page: None }
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use aws::table::Table;
-use aws::table::size::{Transaction, item_bytes, read_units, write_units};
+use aws::table::size::{self, Transaction, item_bytes, read_units, write_units};
 use aws_sdk_dynamodb::config::interceptors::{
     AfterDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextMut,
 };
@@ -199,14 +199,15 @@ async fn each_access_pattern_costs_what_the_formulas_say() {
     let records: Vec<Record> = keys.iter().map(|key| record(key, 1)).collect();
     let first = commit(records);
     let sizes = Transaction::of(&first, 1).unwrap();
-    assert_eq!((sizes.record_units(), sizes.index_units(), sizes.journal_units()), (10, 5, 4));
+    assert_eq!((sizes.record_units(), sizes.index_units(), sizes.journal_units()), (10, 0, 4));
+    assert_eq!(size::pages(&first).into_iter().map(write_units).sum::<usize>(), 1);
     table.commit(first.clone()).await.unwrap();
     // The head is looked for once; hours, months, the agent and the lane are noted once.
-    assert_eq!(told("write: 5 records, the first commit"), 2 * (19 + 1 + 6));
+    assert_eq!(told("write: 5 records, the first commit"), 2 * (14 + 1 + 1 + 6));
     table.settle(&[0]).await.unwrap();
     assert_eq!(told("write: settling it"), 2 * (isize::try_from(first.additions.len()).unwrap() + 1 + 2 + 1));
     table.commit(commit(vec![record("E#event-5", 1)])).await.unwrap();
-    assert_eq!(told("write: 1 record"), 2 * 7);
+    assert_eq!(told("write: 1 record, and its page"), 2 * 7);
     table.commit(commit(vec![record("S#0199aa00#0", 100)])).await.unwrap();
     told("write: a record of 100 events");
     table.settle(&[0]).await.unwrap();
@@ -216,7 +217,17 @@ async fn each_access_pattern_costs_what_the_formulas_say() {
     assert_eq!(told("A1"), 2);
     let query = RecordQuery { agent: Some(agent()), limit: 100, ..RecordQuery::default() };
     assert_eq!(table.records(&query).await.unwrap().len(), 7);
-    assert_eq!(told("A2: 7 records of an agent"), 4 + 2 * 7);
+    assert_eq!(told("A2: 7 records of an agent"), 2 * (4 + 7));
+    let uuid =
+        |n: u32| format!("S#0199aa{:02x}-{n:04x}-7abc-8{n:03x}-{:012x}#0", n % 251, u64::from(n) << 33);
+    for first in [0, 90] {
+        table.commit(commit((first..first + 90).map(|n| record(&uuid(n), 1)).collect())).await.unwrap();
+    }
+    table.settle(&[0]).await.unwrap();
+    meter.take();
+    assert_eq!(table.records(&query).await.unwrap().len(), 100);
+    // 3 KB and a little of pages that are full, and of those before.
+    assert_eq!(told("A2: 100 records of an agent"), 2 * (5 + 100));
     let month = WindowKind::Month.start(at(0).as_second());
     let of = |kind, a: Option<&str>| RollupQuery {
         kind,

@@ -1,6 +1,8 @@
 //! The ledger on DynamoDB against the suites of the port, on an emulator. Second tier: `scripts/aws-tests.sh`.
 #![cfg(feature = "testing")]
 
+#[path = "ledger/dying.rs"]
+mod dying;
 mod support;
 
 use conformance::port;

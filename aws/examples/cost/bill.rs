@@ -103,7 +103,7 @@ impl Bill {
 
         // Each process keeps in mind what it noted, and notes agents anew in each hour.
         let notes = hours * dec(writers * (case.traffic.agents + 3));
-        let records = Price::WriteUnit.of(per(counted.record_units + counted.index_units) + notes);
+        let records = Price::WriteUnit.of(per(counted.record_units + counted.page_units) + notes);
         let rollups = Price::WriteUnit.of(per(counted.update_units) + batches);
         let journal = Price::WriteUnit.of(per(counted.journal_units));
 
@@ -115,11 +115,13 @@ impl Bill {
 
         let per_batch = |count: usize| size(count / run.batches.max(1));
         let updates = per_batch(counted.updates);
-        let calls = per_batch(counted.commits) + updates + 6;
+        let calls = per_batch(counted.commits + counted.page_calls) + updates + 6;
         let cpu =
             cpu_ms(calls * CALL_CPU_US + run.events / size(run.batches.max(1)) * EVENT_CPU_US, AGGREGATOR_MB);
         let rounds = updates.div_ceil(size(WRITERS));
-        let batch_ms = cpu + per_batch(counted.commits) * TRANSACTION_MS + rounds * CALL_MS + 6 * CALL_MS;
+        // The pages of a commit are put at once, before its transaction.
+        let commits_ms = per_batch(counted.commits) * (CALL_MS + TRANSACTION_MS);
+        let batch_ms = cpu + commits_ms + rounds * CALL_MS + 6 * CALL_MS;
 
         // For each budget and for what has no price: state, lanes, heads, totals, and what is pending.
         let looked = (1 + BUDGETS) * (4 + lanes) + 1;

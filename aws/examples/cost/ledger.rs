@@ -26,7 +26,10 @@ pub(crate) struct Counted {
     pub(crate) records: usize,
     pub(crate) record_bytes: usize,
     pub(crate) record_units: usize,
-    pub(crate) index_units: usize,
+    /// Pages, put before the transactions, their units, and the calls that put them.
+    pub(crate) pages: usize,
+    pub(crate) page_units: usize,
+    pub(crate) page_calls: usize,
     pub(crate) entry_bytes: usize,
     pub(crate) journal_units: usize,
     /// Updates of rollups, and their units.
@@ -81,7 +84,10 @@ impl RecordStore for Counting {
         counted.records += made.records.len();
         counted.record_bytes += made.records.iter().sum::<usize>();
         counted.record_units += made.record_units();
-        counted.index_units += made.index_units();
+        let pages = size::pages(&commit);
+        counted.pages += pages.len();
+        counted.page_units += pages.iter().map(|bytes| size::write_units(*bytes)).sum::<usize>();
+        counted.page_calls += pages.len().div_ceil(size::MAX_PUTS);
         counted.entry_bytes += made.entry.iter().sum::<usize>();
         counted.journal_units += made.journal_units();
         counted.notes.extend(size::notes(&commit));

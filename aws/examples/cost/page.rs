@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use aws::table::size::{self, read_units, write_units};
 use rust_decimal::Decimal;
+use shared::id::AgentId;
 use shared::rollup::{Scope, ScopeKind};
 use shared::window::WindowKind;
 
@@ -121,7 +122,7 @@ fn cases(page: &mut String, done: &[Done]) -> Outcome<()> {
 fn parts(page: &mut String, done: &[Done]) -> Outcome<()> {
     writeln!(
         page,
-        "| agents × rate | per submission | profile, window | API | access log | ingest λ | stream or inbox | its hours | records, index | journal | rollups | reads | aggregator λ | PutMetricData | alerter |\n\
+        "| agents × rate | per submission | profile, window | API | access log | ingest λ | stream or inbox | its hours | records, pages | journal | rollups | reads | aggregator λ | PutMetricData | alerter |\n\
          | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     )?;
     for Done { case, bill, .. } in done {
@@ -214,23 +215,28 @@ fn metrics(page: &mut String) -> Outcome<()> {
 }
 
 fn patterns(page: &mut String, done: &[Done]) -> Outcome<()> {
-    let record = |per_submission: u64| -> Outcome<(usize, usize)> {
+    let record = |per_submission: u64| -> Outcome<usize> {
         let of = |d: &&Done| d.case.traffic.per_submission == per_submission;
         let record = done.iter().find(of).and_then(|d| d.run.counted.record.clone());
         Ok(size::record(&record.ok_or("there is no record")?)?)
     };
-    let (single, index) = record(1)?;
-    let (ten, _) = record(10)?;
-    let (packed, _) = record(100)?;
+    let (single, ten, packed) = (record(1)?, record(10)?, record(100)?);
     let written = |bytes: usize| 2 * write_units(bytes);
     writeln!(page, "| | units | from |\n| --- | --- | --- |")?;
     for (what, bytes) in [("1 event", single), ("10 events", ten), ("100 events", packed)] {
-        let (units, of_index) = (written(bytes), write_units(index));
+        let units = written(bytes);
         writeln!(
             page,
-            "| write: a record of {what} | {units} + {of_index} in `by_time` | an item of {bytes} bytes in a transaction; an index entry of {index} |"
+            "| write: a record of {what} | {units}, and its part of a page | an item of {bytes} bytes in a transaction |"
         )?;
     }
+    let agent = AgentId::parse("researcher-0001")?;
+    let on_page = (1..90).take_while(|records| size::page(&agent, *records) <= 1 << 10).count();
+    writeln!(
+        page,
+        "| write: a page | 1 | an item of up to 1 KB, put by itself: of a commit's records of one agent up to {on_page}, with keys that are UUIDs; of one record, {} bytes |",
+        size::page(&agent, 1)
+    )?;
     let key = shared::rollup::RollupKey {
         scope: Scope::one(ScopeKind::Agent, "researcher-0001"),
         window: WindowKind::Hour,
@@ -257,15 +263,26 @@ fn patterns(page: &mut String, done: &[Done]) -> Outcome<()> {
         "| write: head and entry of a commit | {} | per commit of up to 90 records; see the journal's column above |",
         2 + 2
     )?;
-    let half = |units: usize| Decimal::from(units) / dec(2);
     let page_of = 100;
-    let listed = half(read_units(page_of * index)) * dec(4);
+    // One kind of pages is there; asking for another is a unit.
+    let listed = |bytes: usize, of: usize| {
+        let (mut few, mut units, mut told) = (size::first_pages(page_of), size::PAGE_KINDS - 1, 0);
+        while told < page_of {
+            units += read_units(few * bytes);
+            told += few * of;
+            few *= 2;
+        }
+        units
+    };
+    let (at_least, at_most) = (listed(1 << 10, on_page), listed(size::page(&agent, 1), 1));
     writeln!(page, "| A1 an event by (agent, id) | {} | `BatchGetItem` of its record |", read_units(single))?;
     writeln!(page, "| A1, of a record of 100 events | {} | the same |", read_units(packed))?;
     writeln!(
         page,
-        "| A2 an agent's {page_of} newest records | {} | 4 queries of `by_time`, {listed} in all, and {} for the records of one event |",
-        listed + Decimal::from(page_of * read_units(single)),
+        "| A2 an agent's {page_of} newest records | {} to {} | queries of {} kinds of pages, {at_least} in all if pages are full, and {at_most} if each tells of one record; and {} for the records of one event |",
+        at_least + page_of * read_units(single),
+        at_most + page_of * read_units(single),
+        size::PAGE_KINDS,
         page_of * read_units(single)
     )?;
     writeln!(

@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
+use futures_util::future::try_join;
 use jiff::Timestamp;
 use shared::ledger::{Commit, CommitError, LedgerError, RecordWrite, Refusal};
 use shared::totals::Overflow;
@@ -47,7 +48,6 @@ impl Table {
         if !refused.is_empty() {
             return Err(CommitError::Refused(refused));
         }
-        self.note(&commit).await?;
         let mut needs: BTreeMap<u32, u64> = BTreeMap::new();
         for place in written.values().filter_map(|written| written.place) {
             let newest = needs.entry(place.0).or_default();
@@ -64,6 +64,8 @@ impl Table {
         if change > totals::MOST {
             return Err(CommitError::Overflow(TOO_LARGE));
         }
+        // Before the records: what is listed may never come to be, but what came to be is listed.
+        try_join(self.note(&commit), self.put_pages(&commit, &written)).await?;
         for attempt in 0..RACES {
             let next = match &entry {
                 None => None,

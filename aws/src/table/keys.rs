@@ -1,9 +1,11 @@
 //! Keys of the table's items. What stands in a key is escaped, so that `#` always parts.
 
+use std::fmt::Display;
+
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use shared::hash::ContentHash;
-use shared::id::{AgentId, RecordKey};
+use shared::id::AgentId;
 use shared::rollup::{RollupKey, Scope, ScopeKind};
 use shared::window::WindowKind;
 
@@ -22,22 +24,18 @@ pub(super) fn unescape(text: &str) -> Option<String> {
 }
 
 /// A record: each has a partition key of its own, so that one busy agent is no hot partition.
-pub(super) fn record(agent: &AgentId, key: &RecordKey) -> Key {
+pub(super) fn record(agent: &AgentId, key: impl Display) -> Key {
     (format!("E#{}#{key}", escape(agent.as_str())), "E".to_owned())
 }
 
-/// How many partitions of the index one agent's records are spread over: a partition takes 1,000 writes a second.
-pub(super) const AGENT_SPREAD: u32 = 4;
-
-/// A record's place in the index of its agent's records.
-pub(super) fn record_time(agent: &AgentId, key: &RecordKey, latest: Timestamp) -> Key {
-    let key = key.to_string();
-    (agent_time(agent, spread(&key, AGENT_SPREAD)), format!("{}#{key}", nanos(latest)))
+/// Where the pages of an agent's records are: a page tells of many, so one partition takes all.
+pub(super) fn pages(agent: &AgentId) -> String {
+    format!("T#{}", escape(agent.as_str()))
 }
 
-/// One of the partitions of an agent's records by time.
-pub(super) fn agent_time(agent: &AgentId, part: u32) -> String {
-    format!("A#{}#{part}", escape(agent.as_str()))
+/// What the key of a page begins with, by the number of its reach and the nanoseconds of its newest record.
+pub(super) fn page(reach: usize, newest: u128) -> String {
+    format!("{reach}#{newest:020}")
 }
 
 /// An instant that sorts as text; before 1970 there are none.

@@ -22,10 +22,6 @@ pub(super) fn item(record: &Record, place: Option<(u32, u64)>) -> Result<Item, L
         item = with(item, "lane", number(lane));
         item = with(item, "n", number(n));
     }
-    if let Some((_, latest)) = record.data.span() {
-        let (tpk, tsk) = keys::record_time(&record.agent, &record.key, latest);
-        item = with(with(item, "tpk", text(tpk)), "tsk", text(tsk));
-    }
     if record.data.unmet().next().is_some() {
         let order = format!("{}#{}", keys::escape(record.agent.as_str()), record.key);
         item = with(with(item, "upk", text("U")), "usk", text(order));

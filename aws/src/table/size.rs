@@ -3,21 +3,22 @@
 //! Item sizes: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>.
 //! Units: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html>.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::BuildHasher;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
+use shared::id::AgentId;
 use shared::ledger::{Commit, LedgerError};
 use shared::record::Record;
 use shared::rollup::{Parts, RollupKey};
 
 use super::keys::{self, HEAD};
 use super::value::{Item, keyed, number, with};
-use super::{commit, directory, journal, records, totals};
+use super::{commit, directory, journal, listing, pages, records, totals};
 
 /// Bytes of a write unit.
-const WRITE: usize = 1 << 10;
+pub(super) const WRITE: usize = 1 << 10;
 /// Bytes of a read unit.
 const READ: usize = 4 << 10;
 /// The keys of the table, which an index of the kind `KEYS_ONLY` has beside its own.
@@ -56,6 +57,9 @@ pub const MAX_COMMIT_RECORDS: usize = commit::MAX_RECORDS;
 /// The most bytes of these.
 pub const MAX_COMMIT_BYTES: usize = commit::MAX_BYTES;
 
+/// The most items that one call puts without a transaction.
+pub const MAX_PUTS: usize = directory::WRITES;
+
 /// The units of writing an item of that size; in a transaction, it is twice as many.
 pub fn write_units(bytes: usize) -> usize {
     bytes.div_ceil(WRITE).max(1)
@@ -75,7 +79,7 @@ pub struct Transaction {
     pub entry: Vec<usize>,
     /// The records.
     pub records: Vec<usize>,
-    /// Their entries in the indexes, which are not there before.
+    /// The entries in indexes of those that have any, which are not there before.
     pub indexed: Vec<usize>,
 }
 
@@ -123,10 +127,27 @@ fn indexed(item: &Item) -> impl Iterator<Item = usize> {
     })
 }
 
-/// The bytes of a record's item, and of its entry in the index by time.
-pub fn record(record: &Record) -> Result<(usize, usize), LedgerError> {
-    let item = records::item(record, Some((0, 1)))?;
-    Ok((item_bytes(&item), indexed(&item).next().unwrap_or(0)))
+/// The bytes of a record's item.
+pub fn record(record: &Record) -> Result<usize, LedgerError> {
+    Ok(item_bytes(&records::item(record, Some((0, 1)))?))
+}
+
+/// The bytes of the pages that are put for a commit of nothing but new records, before its transaction.
+pub fn pages(commit: &Commit) -> Vec<usize> {
+    pages::pages_of(commit, &BTreeMap::new()).values().map(item_bytes).collect()
+}
+
+/// The bytes of a page of so many records of an agent, a second apart, with UUIDs of version 7 for keys.
+pub fn page(agent: &AgentId, records: u32) -> usize {
+    pages::sample(agent, records).map_or(0, |item| item_bytes(&item))
+}
+
+/// How many kinds of pages a listing of an agent's records reads, each by itself.
+pub const PAGE_KINDS: usize = pages::REACHES.len();
+
+/// How many of them are read at first, to list so many records; then twice as many each time.
+pub fn first_pages(limit: usize) -> usize {
+    listing::few(limit, 1)
 }
 
 /// The bytes of a lane's rollup that holds these sums.
