@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use shared::clock::Clock;
 use shared::event::{Body, UsageEvent};
 use shared::id::{AgentId, OwnId};
-use shared::ledger::{RecordStore, RollupQuery, RollupStore};
+use shared::ledger::{RollupQuery, RollupStore};
 use shared::metrics::{BatchMetrics, Metrics};
 use shared::price::PriceBook;
 use shared::rollup::ScopeKind;

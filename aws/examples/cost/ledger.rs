@@ -1,6 +1,6 @@
 //! A ledger that keeps nothing and counts what the table would be asked to write.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws::table::size::{self, Transaction};
@@ -40,11 +40,11 @@ pub(crate) struct Counted {
     pub(crate) record: Option<Record>,
 }
 
-/// A lane: the number of its last entry, and what the entries hold that are not settled.
+/// A lane: the number of its last entry, and what the entries hold that are not settled: places in [`State::rollups`].
 #[derive(Default)]
 struct Lane {
     n: u64,
-    open: Vec<BTreeMap<RollupKey, Parts>>,
+    open: Vec<Vec<usize>>,
     /// When the first event of these arrived.
     since: u64,
     /// When it was last settled.
@@ -55,6 +55,9 @@ struct Lane {
 struct State {
     counted: Counted,
     lanes: HashMap<u32, Lane>,
+    places: HashMap<RollupKey, usize>,
+    /// What writing each costs, and whether the alerter is called for it.
+    rollups: Vec<(usize, bool)>,
     /// The time, and when the first event of the batch arrived.
     now: u64,
     began: u64,
@@ -93,7 +96,7 @@ impl Counting {
 }
 
 /// Settles a lane.
-fn bring(counted: &mut Counted, number: u32, lane: &mut Lane, now: u64) {
+fn bring(counted: &mut Counted, rollups: &[(usize, bool)], lane: &mut Lane, now: u64) {
     let (read, most, room) = size::SETTLED_TOGETHER;
     let entries = std::mem::take(&mut lane.open);
     if entries.is_empty() {
@@ -107,18 +110,17 @@ fn bring(counted: &mut Counted, number: u32, lane: &mut Lane, now: u64) {
         let (mut taken, mut adds) = (0, 0);
         while taken < left.len().min(most) && adds < room {
             let upto = left.len().min(taken + read);
-            adds += left[taken..upto].iter().map(BTreeMap::len).sum::<usize>();
+            adds += left[taken..upto].iter().map(Vec::len).sum::<usize>();
             taken = upto;
         }
         let (group, rest) = left.split_at(taken);
         left = rest;
-        let rollups: BTreeMap<&RollupKey, &Parts> = group.iter().flatten().collect();
-        counted.settle_notes += 1 + rollups.len().saturating_sub(1) / size::SETTLE_STRIDE;
-        for (key, parts) in rollups {
-            counted.updates += 1;
-            counted.update_units += size::write_units(size::rollup(key, number, lane.n, &grown(parts)));
-            let is_watched = key.window == WindowKind::Hour && !key.scope.kind.is_pair();
-            counted.watched += usize::from(is_watched);
+        let written: BTreeSet<usize> = group.iter().flatten().copied().collect();
+        counted.settle_notes += 1 + written.len().saturating_sub(1) / size::SETTLE_STRIDE;
+        counted.updates += written.len();
+        for (units, is_watched) in written.iter().filter_map(|place| rollups.get(*place)) {
+            counted.update_units += units;
+            counted.watched += usize::from(*is_watched);
         }
     }
 }
@@ -138,7 +140,7 @@ impl RecordStore for Counting {
 
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
         let mut held = self.held();
-        let State { counted, lanes, began, .. } = &mut *held;
+        let State { counted, lanes, places, rollups, began, .. } = &mut *held;
         let lane = lanes.entry(commit.lane).or_default();
         lane.n += 1;
         // Numbers of a ledger that has been at it for some time.
@@ -157,16 +159,27 @@ impl RecordStore for Counting {
         if lane.open.is_empty() {
             lane.since = *began;
         }
-        lane.open.push(commit.additions.iter().map(|(key, parts)| (key.clone(), parts.clone())).collect());
+        let place = |(key, parts): (&RollupKey, &Parts)| match places.get(key) {
+            Some(place) => *place,
+            None => {
+                let bytes = size::rollup(key, commit.lane, 1_000_000 + lane.n, &grown(parts));
+                let is_watched = key.window == WindowKind::Hour && !key.scope.kind.is_pair();
+                rollups.push((size::write_units(bytes), is_watched));
+                places.insert(key.clone(), rollups.len() - 1);
+                rollups.len() - 1
+            }
+        };
+        let entry = commit.additions.iter().map(place).collect();
+        lane.open.push(entry);
         Ok(())
     }
 
     async fn settle(&self, lanes: &[u32]) -> Result<(), LedgerError> {
         let mut held = self.held();
-        let State { counted, lanes: all, now, .. } = &mut *held;
+        let State { counted, lanes: all, rollups, now, .. } = &mut *held;
         for number in lanes {
             if let Some(lane) = all.get_mut(number) {
-                bring(counted, *number, lane, *now);
+                bring(counted, rollups, lane, *now);
             }
         }
         Ok(())
@@ -174,12 +187,12 @@ impl RecordStore for Counting {
 
     async fn settle_if_due(&self, lanes: &[u32]) -> Result<(), LedgerError> {
         let mut held = self.held();
-        let State { counted, lanes: all, now, .. } = &mut *held;
+        let State { counted, lanes: all, rollups, now, .. } = &mut *held;
         for number in lanes {
             if let Some(lane) = all.get_mut(number)
                 && (lane.open.len() > size::MAX_OPEN_ENTRIES || *now >= lane.settled + self.settle_every)
             {
-                bring(counted, *number, lane, *now);
+                bring(counted, rollups, lane, *now);
             }
         }
         Ok(())

@@ -130,16 +130,15 @@ pub(crate) async fn run(case: &Case) -> Outcome<Run> {
         let at = case.traffic.sent_ms(submission);
         run.submissions += 1;
         for put in sender.send(submission).await? {
-            let item = item_of(put.clone(), At::begin().0);
             let bytes = put.data.len();
+            let item_bytes = is_direct.then(|| item_bytes(&item_of(put.clone(), At::begin().0)));
             run.stream_bytes += bytes;
             run.stream_kb += (bytes + put.partition_key.len()).div_ceil(1 << 10);
             run.put_units += bytes.div_ceil(25 << 10);
-            run.inbox_units += write_units(item_bytes(&item));
+            run.inbox_units += item_bytes.map_or(0, write_units);
             let number = case.writer_of(&put);
             let Some(writer) = writers.get_mut(number).filter(|writer| !writer.is_done) else { continue };
-            let bytes = if is_direct { item_bytes(&item) } else { bytes };
-            let more = bytes.div_ceil(3) * 4 + RECORD_JSON;
+            let more = item_bytes.unwrap_or(bytes).div_ceil(3) * 4 + RECORD_JSON;
             let is_late = at >= writer.began + case.window_seconds * 1_000;
             let is_full = writer.batch.len() == case.batch_size() || writer.payload + more > PAYLOAD;
             if !writer.batch.is_empty() && (is_late || is_full) {

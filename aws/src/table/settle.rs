@@ -17,11 +17,11 @@ use super::value::{Item, number, number_of, str_of, text};
 use super::{Table, totals};
 
 /// How many entries are read at once.
-pub(super) const READ: usize = 64;
+pub(super) const READ: usize = 32;
 /// How many entries are brought in together, at most: what is the same rollup is written once.
 pub(super) const GROUP: usize = 320;
-/// After how many additions a group is held to be large enough for a function's memory: some 30 MB of them.
-pub(super) const ROOM: usize = 100_000;
+/// After how many additions a group is held to be large enough for a function's memory: some 120 MB of them.
+pub(super) const ROOM: usize = 400_000;
 /// How many entries may wait for others: each reader of totals reads them.
 pub(super) const OPEN: usize = 256;
 /// How many rollups are written at once.
