@@ -133,7 +133,8 @@ async fn what_a_full_batch_leaves_is_settled_by_the_next_or_by_the_sweep() {
     assert_eq!((table.backlog().await.unwrap(), tokens(&table).await), (0, 7));
     // No batch comes any more, or whoever had to settle is gone.
     counted(&patient, batch(7..9)).await;
-    let sweep = |settle_every| Table::new(support::client(), table.name().to_owned()).settling_every(settle_every);
+    let sweep =
+        |settle_every| Table::new(support::client(), table.name().to_owned()).settling_every(settle_every);
     sweep(HOUR).settle_overdue().await.unwrap();
     assert_eq!((table.backlog().await.unwrap(), tokens(&table).await), (1, 9), "it is not overdue");
     tokio::time::sleep(Duration::from_millis(20)).await;

@@ -57,7 +57,9 @@ pub(super) fn backlog(open: u64) -> Vec<Finding> {
     const CHECK: &str = "journals";
     vec![match open {
         0 => Finding::ok(CHECK, "all that is committed is in the stored totals"),
-        n if n <= FEW => Finding::ok(CHECK, format!("{n} commits of a lane are on their way into the stored totals")),
+        n if n <= FEW => {
+            Finding::ok(CHECK, format!("{n} commits of a lane are on their way into the stored totals"))
+        }
         n => {
             let todo = "reports are right, alerts may be late: see the logs of the aggregator; a sweep brings them in, \
                         and so does any `agentledger replay --apply --aws`";

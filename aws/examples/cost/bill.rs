@@ -114,8 +114,8 @@ impl Bill {
         // The watermark, the lane and its head, the entries; and each minute the books and what was spent.
         let open_units = size(read_units(counted.entry_bytes / counted.settles.max(1)));
         let spend = 1 + lanes + 1 + case.traffic.agents.min(METRIC_AGENTS);
-        let reads =
-            Price::ReadUnit.of(batches * dec(3) + settles * dec(open_units) + minutes * dec(writers) * dec(1 + spend));
+        let reads = Price::ReadUnit
+            .of(batches * dec(3) + settles * dec(open_units) + minutes * dec(writers) * dec(1 + spend));
 
         let per_batch = |count: usize| size(count / run.batches.max(1));
         let commits = per_batch(counted.commits);

@@ -122,8 +122,7 @@ pub(crate) async fn run(case: &Case) -> Outcome<Run> {
     let sender = Sender::new(case.traffic, if is_direct { aws::inbox::SPREAD } else { 1 });
     let ledger = Arc::new(Counting::settling_every(case.settle_ms()));
     let aggregator = Aggregator::new(Arc::clone(&ledger), Nowhere, At::begin(), PriceBook::embedded()?);
-    let aggregator =
-        if is_direct { aggregator } else { aggregator.with_full_batches_of(case.batch_size()) };
+    let aggregator = if is_direct { aggregator } else { aggregator.with_full_batches_of(case.batch_size()) };
     let mut run = Run::default();
     let mut writers: Vec<Writer> = (0..case.writers()).map(|_| Writer::default()).collect();
     for submission in 0.. {

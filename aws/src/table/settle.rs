@@ -185,7 +185,8 @@ impl Table {
             let mut sum = Parts::empty(key.window);
             for add in adds.iter().filter(|add| has.is_none_or(|has| add.n > has)) {
                 let part = sum.0.get_mut(add.part);
-                part.map_or(Ok(()), |part| part.add(&add.totals)).map_err(|e| LedgerError::Broken(e.to_string()))?;
+                part.map_or(Ok(()), |part| part.add(&add.totals))
+                    .map_err(|e| LedgerError::Broken(e.to_string()))?;
             }
             let mut update = self
                 .client()

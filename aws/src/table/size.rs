@@ -57,8 +57,7 @@ pub const MAX_COMMIT_RECORDS: usize = commit::MAX_RECORDS;
 pub const MAX_COMMIT_BYTES: usize = commit::MAX_BYTES;
 
 /// How many entries are settled together: those read at once, until they are so many entries or additions.
-pub const SETTLED_TOGETHER: (usize, usize, usize) =
-    (settle::READ, settle::GROUP, settle::ROOM);
+pub const SETTLED_TOGETHER: (usize, usize, usize) = (settle::READ, settle::GROUP, settle::ROOM);
 /// After how many rollups it is noted how far settling came.
 pub const SETTLE_STRIDE: usize = settle::STRIDE;
 /// How many entries may be open before they are settled whatever the time.
