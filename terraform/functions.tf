@@ -34,8 +34,11 @@ locals {
     aggregator = {
       AGENTLEDGER_METRICS_NAMESPACE = local.namespace
       AGENTLEDGER_METRIC_AGENTS     = tostring(var.metric_agents)
+      AGENTLEDGER_BATCH_RECORDS     = local.settle_seconds == null ? null : tostring(var.aggregator_batching.batch_size)
+      AGENTLEDGER_SETTLE_SECONDS    = local.settle_seconds
     }
     alerter = {
+      AGENTLEDGER_SETTLE_SECONDS = local.settle_seconds
       AGENTLEDGER_TOPIC_INFO     = local.topic_arns.info
       AGENTLEDGER_TOPIC_WARNING  = local.topic_arns.warning
       AGENTLEDGER_TOPIC_CRITICAL = local.topic_arns.critical

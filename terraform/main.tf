@@ -17,6 +17,10 @@ locals {
   sweep_rate = { default = local.kinesis ? "rate(1 minute)" : null, off = null }
   sweep      = lookup(local.sweep_rate, var.sweep_schedule, var.sweep_schedule)
 
+  # A full batch leaves the totals that it touches to the next, for as long as a batch may be gathered. If no next one
+  # comes, the sweep is what writes them: without one in each minute, nothing is left to it.
+  settle_seconds = local.kinesis && local.sweep == local.sweep_rate.default ? tostring(var.aggregator_batching.window_seconds) : null
+
   namespace = coalesce(var.metrics_namespace, var.name)
   # Lanes that no shard needs only make totals more to read; those of a stream on demand, which begins with
   # four shards, cannot follow it by themselves.

@@ -97,7 +97,7 @@ variable "stream_retention_hours" {
 }
 
 variable "lanes" {
-  description = "How many lanes ingest spreads events over. Each lane has totals of its own, which readers add up: more are faster to write, and dearer. By default the shards of a provisioned stream, 4 of one on demand, 1 of `direct`."
+  description = "How many lanes ingest spreads agents over; one that is much of the traffic goes to several. A lane takes some 1,000 records or 1 MB a second, as a shard does. Each has totals of its own, which readers add up: more are dearer. By default the shards of a provisioned stream, 4 of one on demand, 1 of `direct`."
   type        = number
   default     = null
 
@@ -127,7 +127,7 @@ variable "late_days" {
 # The mappings
 
 variable "aggregator_batching" {
-  description = "How the aggregator is invoked: `window_seconds` (how long a batch is gathered; longer is cheaper, and later), `batch_size`, and `parallelization` (batches of one shard at a time)."
+  description = "How the aggregator is invoked: `window_seconds` (how long a batch is gathered, and, in `kinesis` with a sweep in each minute, how long full batches leave it to the next to write totals, so that alerts are later by as much; longer is cheaper), `batch_size`, and `parallelization` (batches of one shard at a time)."
   type = object({
     window_seconds  = optional(number, 2)
     batch_size      = optional(number, 1000)

@@ -61,6 +61,9 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                 }
             }
         }
+        // What an agent's records add is much the same names. Each is there once, and corrections come after all of
+        // them, so that no other order matters; within an agent it stays.
+        queue.make_contiguous().sort_by(|a, b| a.record.agent.cmp(&b.record.agent));
         self.commit_queue(queue, &mut lane).await;
         for (n, unit) in corrections {
             self.correct_unit(n, &unit, &mut lane).await;

@@ -26,6 +26,11 @@ use crate::batch::Batch;
 
 pub use reprice::{Left, Pace, RepriceError, Repricer, Step};
 
+/// What a function is sent of a full batch at least: nine tenths of Lambda's 6 MB, as the next record was too large.
+const FULL_BYTES: usize = (6 << 20) / 10 * 9;
+/// What it is sent of a record beside its data.
+const RECORD_BYTES: usize = 500;
+
 /// The handler of the aggregator's Lambda, and of its local stand-in.
 ///
 /// It assumes of its event source mapping: `FunctionResponseTypes: ReportBatchItemFailures`, retries until the
@@ -35,12 +40,28 @@ pub struct Aggregator<L, M, C> {
     metrics: M,
     clock: C,
     books: Books,
+    /// Records of a full batch.
+    full: usize,
 }
 
 impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
     /// A handler over these ports.
     pub fn new(ledger: L, metrics: M, clock: C, books: impl Into<Books>) -> Self {
-        Self { ledger, metrics, clock, books: books.into() }
+        Self { ledger, metrics, clock, books: books.into(), full: usize::MAX }
+    }
+
+    /// The same handler where a batch of so many records, or of what Lambda takes of bytes, is full: then more is
+    /// waiting, and the ledger may leave what it settles to the next.
+    #[must_use]
+    pub fn with_full_batches_of(self, records: usize) -> Self {
+        Self { full: records.max(1), ..self }
+    }
+
+    fn is_full(&self, event: &KinesisEvent) -> bool {
+        let bytes = || -> usize {
+            event.records.iter().map(|r| r.kinesis.data.len().div_ceil(3) * 4 + RECORD_BYTES).sum()
+        };
+        self.full < usize::MAX && (event.records.len() >= self.full || bytes() >= FULL_BYTES)
     }
 
     /// Commits a batch. The answer names each record of which something is not in the ledger yet; delivering
@@ -55,8 +76,14 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                 for (lane, units) in lanes {
                     self.commit_lane(lane, units, closed_before, &mut batch).await;
                 }
-                // What is committed counts, but nobody is told of it yet: the records come again until it is.
-                if let Err(error) = self.ledger.settle(&numbers).await {
+                // What is committed counts, but nobody is told of it yet: the records come again until it is, or until
+                // the ledger says that it waits for others.
+                let settled = if self.is_full(&event) {
+                    self.ledger.settle_if_due(&numbers).await
+                } else {
+                    self.ledger.settle(&numbers).await
+                };
+                if let Err(error) = settled {
                     read.into_iter().for_each(|origin| batch.fail(origin, &error));
                 }
                 self.note_arrived(&mut batch).await;

@@ -5,7 +5,8 @@
 //! 10,000 and any window; `MaximumRetryAttempts` and `MaximumRecordAgeInSeconds` -1, as poison is put aside here and
 //! what cannot be written now has to come again; `TRIM_HORIZON`; an on-failure destination, whose messages are an
 //! alarm and never data. The parallelization factor is free: an event's lane is its partition key. On the table's
-//! stream, a filter on `eventName` INSERT and `Keys.pk.S` with the prefix `I#`.
+//! stream, a filter on `eventName` INSERT and `Keys.pk.S` with the prefix `I#`. Where `AGENTLEDGER_SETTLE_SECONDS` is set,
+//! `AGENTLEDGER_BATCH_RECORDS` is the mapping's batch size, and the alerter is sent the sweep each minute.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -75,7 +76,8 @@ impl Host {
     /// Reads the environment, opens the connection to the table, and puts the newest price book in force.
     async fn open() -> Result<Self, Error> {
         let config = load(Patience::CONSUMER).await;
-        let table = Table::new(aws_sdk_dynamodb::Client::new(&config), env::table());
+        let table = Table::new(aws_sdk_dynamodb::Client::new(&config), env::table())
+            .settling_every(env::settle_every()?);
         let namespace = env::optional(env::NAMESPACE).unwrap_or_else(|| env::DEFAULT_NAME.to_owned());
         let caps = Caps::default();
         let caps = Caps { agents: env::parsed(env::METRIC_AGENTS, caps.agents)?, ..caps };
@@ -84,8 +86,9 @@ impl Host {
         let book = PriceBook::embedded()?;
         let compiled_in = book.version().to_owned();
         let books = Books::from(book);
+        let aggregator = Aggregator::new(table.clone(), Arc::clone(&metrics), SystemClock, books.clone());
         let host = Self {
-            aggregator: Aggregator::new(table.clone(), Arc::clone(&metrics), SystemClock, books.clone()),
+            aggregator: aggregator.with_full_batches_of(env::parsed(env::BATCH_RECORDS, usize::MAX)?),
             table,
             metrics,
             books,

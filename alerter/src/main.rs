@@ -72,7 +72,8 @@ impl Host {
     /// Reads the environment, and opens the connection to the table.
     async fn open() -> Result<Self, Error> {
         let config = load(Patience::CONSUMER).await;
-        let table = Table::new(aws_sdk_dynamodb::Client::new(&config), env::table());
+        let table = Table::new(aws_sdk_dynamodb::Client::new(&config), env::table())
+            .settling_every(env::settle_every()?);
         let arns = TopicArns {
             info: env::required(env::TOPIC_INFO)?,
             warning: env::required(env::TOPIC_WARNING)?,
@@ -132,8 +133,8 @@ impl Host {
                 outcome = Err(error);
             }
         }
-        // What a consumer committed and did not live to bring into the rollups.
-        if let Err(error) = self.table.settle_all().await {
+        // What a consumer left to a batch that did not come, or did not live to bring into the rollups.
+        if let Err(error) = self.table.settle_overdue().await {
             tracing::error!(%error, "the journals were not settled");
             outcome = Err(error.into());
         }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// The table's name; `AgentLedger` if unset.
 pub const TABLE: &str = "AGENTLEDGER_TABLE";
@@ -11,6 +12,11 @@ pub const STREAM: &str = "AGENTLEDGER_STREAM";
 pub const LANES: &str = "AGENTLEDGER_LANES";
 /// The namespace of metrics; `AgentLedger` if unset.
 pub const NAMESPACE: &str = "AGENTLEDGER_METRICS_NAMESPACE";
+/// Records of a full batch of the aggregator's mapping; unset where rollups are settled after each batch.
+pub const BATCH_RECORDS: &str = "AGENTLEDGER_BATCH_RECORDS";
+/// For how many seconds full batches may leave it to the next to settle rollups: the mapping's window. Somebody has to
+/// sweep each minute then.
+pub const SETTLE_SECONDS: &str = "AGENTLEDGER_SETTLE_SECONDS";
 /// How many agents have metric series of their own.
 pub const METRIC_AGENTS: &str = "AGENTLEDGER_METRIC_AGENTS";
 /// Events older than so many days are refused.
@@ -78,6 +84,11 @@ where
         None => Ok(default),
         Some(text) => text.parse().map_err(|e| EnvError { name, what: format!("is {text:?}: {e}") }),
     }
+}
+
+/// How long entries of the table's journals may wait to be settled together.
+pub fn settle_every() -> Result<Duration, EnvError> {
+    Ok(Duration::from_secs(parsed(SETTLE_SECONDS, 0_u32)?.into()))
 }
 
 /// The table's name.

@@ -3,8 +3,9 @@
 //!
 //! An item is put without a condition under a key of its own, so that a put costs its size and nothing else;
 //! what makes an event count once is the ledger's commit, as with any stream. Key: `I#LANE#SPREAD`, where
-//! SPREAD is one of [`SPREAD`] at random, so that one busy lane is no hot partition; and the arrival in
-//! milliseconds with a version 7 UUID, so that a replay reads a span of time in order.
+//! SPREAD is one of [`SPREAD`], so that one busy lane is no hot partition: which, ingest says, so that an agent's
+//! items are together; and the arrival in milliseconds with a version 7 UUID, so that a replay reads a span of time in
+//! order.
 
 mod event;
 mod item;
@@ -61,7 +62,7 @@ impl<C: Clock> Inbox<C> {
         }
         let now = self.clock.now();
         let sk = item::sort_key(now, UuidMint.mint().as_str());
-        let item = item::of(record, fastrand::u32(..SPREAD), sk.clone(), self.expires(now));
+        let item = item::of(record, sk.clone(), self.expires(now));
         let call = self.client.put_item().table_name(&self.table).set_item(Some(item));
         // A repeat of a put whose answer was lost writes the same item again, which makes no stream record.
         match call.send().await {
@@ -80,7 +81,7 @@ impl<C: Clock> Inbox<C> {
 
 /// The item of a record that arrives at an instant, for telling what it weighs.
 pub fn item_of(record: PutRecord, at: Timestamp) -> HashMap<String, AttributeValue> {
-    item::of(record, 0, item::sort_key(at, UuidMint.mint().as_str()), at.as_second())
+    item::of(record, item::sort_key(at, UuidMint.mint().as_str()), at.as_second())
 }
 
 impl<C: Clock> EventStream for Inbox<C> {
@@ -94,5 +95,9 @@ impl<C: Clock> EventStream for Inbox<C> {
 
     fn max_record_bytes(&self) -> usize {
         MAX_RECORD_BYTES
+    }
+
+    fn spread(&self) -> u32 {
+        SPREAD
     }
 }

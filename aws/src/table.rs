@@ -21,6 +21,7 @@ mod look;
 mod merge;
 mod pages;
 mod records;
+mod remembered;
 mod repricings;
 mod revocations;
 mod rollups;
@@ -36,6 +37,7 @@ mod value;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Select};
@@ -43,6 +45,7 @@ use shared::ledger::LedgerError;
 
 use call::{RACES, failed, is_refused, pause};
 use keys::Key;
+use remembered::Remembered;
 use value::{Item, str_of, text};
 
 pub use change::to_change;
@@ -61,6 +64,8 @@ const PARALLEL: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Table {
     inner: Arc<Inner>,
+    /// How long what is settled only if it is due may wait.
+    settle_every: Duration,
 }
 
 #[derive(Debug)]
@@ -71,13 +76,24 @@ struct Inner {
     heads: Mutex<HashMap<u32, u64>>,
     /// What is noted in the directory already.
     noted: Mutex<BTreeSet<Key>>,
+    /// Entries that were read while they were open.
+    remembered: Mutex<Remembered>,
 }
 
 impl Table {
     /// The ledger in the table of this name.
     pub fn new(client: Client, name: String) -> Self {
-        let inner = Inner { client, name, heads: Mutex::default(), noted: Mutex::default() };
-        Self { inner: Arc::new(inner) }
+        let (heads, noted, remembered) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let inner = Inner { client, name, heads, noted, remembered };
+        Self { inner: Arc::new(inner), settle_every: Duration::ZERO }
+    }
+
+    /// The same, where entries may wait so long for others before they are brought into the rollups: reading totals
+    /// adds them, but nobody is told of a change before. It takes somebody who calls
+    /// [`settle_overdue`](Self::settle_overdue) from time to time.
+    #[must_use]
+    pub fn settling_every(self, settle_every: Duration) -> Self {
+        Self { settle_every, ..self }
     }
 
     /// Its name.
@@ -92,6 +108,11 @@ impl Table {
     fn heads(&self) -> MutexGuard<'_, HashMap<u32, u64>> {
         // Whatever panicked, a stale number is found out.
         self.inner.heads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, Remembered> {
+        // Whatever panicked, entries are what they were.
+        self.inner.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads an item, consistently.

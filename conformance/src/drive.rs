@@ -262,6 +262,8 @@ impl<L: Ledger> World<L> {
             Arc::clone(&self.clock),
             Arc::clone(&self.books[0]),
         );
+        // Some of the batches are full: a ledger may settle them later.
+        let consumer = consumer.with_full_batches_of(3);
         let mut event = KinesisEvent::default();
         event.records =
             records.iter().enumerate().map(|(n, data)| stream_record(key, from + n, data)).collect();

@@ -26,6 +26,8 @@ pub struct Coverage {
     pub submissions: usize,
     /// Records stored.
     pub records: usize,
+    /// Stream records that were put into two lanes.
+    pub elsewhere: usize,
     /// Conflicts listed.
     pub conflicts: usize,
     /// Corrections whose target came later or never.
@@ -94,6 +96,11 @@ pub async fn play<L: Ledger>(ledger: L, seed: u64, missing: Option<Guard>) -> Re
     check::delivered(ledger, &world.deliveries.all()).await.map_err(failed)?;
     let records = check::all_records(ledger).await?;
     coverage.records = records.len();
+    let lanes = world.stream.by_partition();
+    let put: std::collections::BTreeSet<(&String, &Vec<u8>)> =
+        lanes.iter().flat_map(|(lane, all)| all.iter().map(move |data| (lane, data))).collect();
+    let different: std::collections::BTreeSet<_> = put.iter().map(|(_, data)| data).collect();
+    coverage.elsewhere = put.len() - different.len();
     coverage.conflicts = ledger.conflicts(100_000).await.map_err(ledger_fault)?.len();
     coverage.awaited = ledger.awaited(100_000).await.map_err(ledger_fault)?.len();
     let deliveries = world.deliveries.all();

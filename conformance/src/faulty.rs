@@ -155,6 +155,10 @@ impl<L: Ledger> RecordStore for Faulty<L> {
         self.call(self.inner.settle(lanes)).await
     }
 
+    async fn settle_if_due(&self, lanes: &[u32]) -> Result<(), LedgerError> {
+        self.call(self.inner.settle_if_due(lanes)).await
+    }
+
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
         self.call(async {
             self.inner.commit(commit.clone()).await?;

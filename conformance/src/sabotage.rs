@@ -94,6 +94,10 @@ impl<L: Ledger> RecordStore for Sabotaged<L> {
         self.inner.settle(lanes).await
     }
 
+    async fn settle_if_due(&self, lanes: &[u32]) -> Result<(), LedgerError> {
+        self.inner.settle_if_due(lanes).await
+    }
+
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
         let repricing = commit.lane == REPRICING_LANE;
         let records = || Commit { additions: Additions::default(), ..commit.clone() };

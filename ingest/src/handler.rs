@@ -68,9 +68,8 @@ impl<S: EventStream, C: Clock, M: Mint> Ingest<S, C, M> {
         let (accepted, ignored) = (submission.drafts.len(), submission.ignored);
         let key = submission.key.clone();
         let sealed = seal::seal(submission, &self.mint).map_err(|e| internal("the submission", &e))?;
-        let lane_of =
-            key.map_or_else(|| sealed.ids.first().map(ToString::to_string), |k| Some(k.to_string()));
-        let ids = self.put(sealed, &lane_of.unwrap_or_default()).await?;
+        let key = key.map_or_else(|| sealed.ids.first().map(ToString::to_string), |k| Some(k.to_string()));
+        let ids = self.put(sealed, &key.unwrap_or_default()).await?;
         Ok(Receipt { metered: true, accepted, event_ids: ids, ignored_fields: ignored })
     }
 }

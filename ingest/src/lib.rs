@@ -10,6 +10,7 @@ mod event;
 mod fields;
 mod handler;
 mod json;
+mod lane;
 mod parse;
 mod problem;
 mod put;
@@ -26,6 +27,8 @@ use jiff::Timestamp;
 use shared::clock::Clock;
 use shared::mint::{Mint, UuidMint};
 use shared::stream::EventStream;
+
+use crate::lane::Places;
 
 /// How ingest puts.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +78,7 @@ pub struct Ingest<S, C, M = UuidMint> {
     config: IngestConfig,
     access: Access,
     closed_before: ClosedBefore,
+    places: Places,
     rejected: AtomicU64,
 }
 
@@ -90,7 +94,7 @@ impl<S: EventStream, C: Clock, M: Mint> Ingest<S, C, M> {
     /// A handler over these ports.
     pub fn with_mint(stream: S, clock: C, mint: M, config: IngestConfig, access: Access) -> Self {
         let (closed_before, rejected) = (ClosedBefore::default(), AtomicU64::new(0));
-        Self { stream, clock, mint, config, access, closed_before, rejected }
+        Self { stream, clock, mint, config, access, closed_before, places: Places::default(), rejected }
     }
 
     /// Requests that got no receipt so far.

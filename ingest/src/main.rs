@@ -71,6 +71,13 @@ impl EventStream for Stream {
             Self::Inbox(stream) => stream.max_put_records(),
         }
     }
+
+    fn spread(&self) -> u32 {
+        match self {
+            Self::Kinesis(stream) => stream.spread(),
+            Self::Inbox(stream) => stream.spread(),
+        }
+    }
 }
 
 struct Host {

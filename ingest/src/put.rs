@@ -1,11 +1,11 @@
 //! Packing entries into stream records, and putting them until all are acknowledged.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use edge::{Code, Problem};
 use shared::clock::Clock;
-use shared::hash::ContentHash;
-use shared::id::EventId;
+use shared::id::{AgentId, EventId};
 use shared::mint::Mint;
 use shared::sequence::SequenceMark;
 use shared::stream::{EventStream, PutError, PutRecord};
@@ -25,6 +25,8 @@ const HEAD_BYTES: usize = 512;
 struct Outgoing {
     record: PutRecord,
     indexes: Vec<usize>,
+    /// Where it goes.
+    place: u32,
 }
 
 /// Why records are not known to be durable.
@@ -37,10 +39,10 @@ enum Failure {
 
 impl<S: EventStream, C: Clock, M: Mint> Ingest<S, C, M> {
     /// Makes a submission durable, or says which events are not known to be.
-    pub(crate) async fn put(&self, sealed: Sealed, lane_of: &str) -> Result<Vec<EventId>, Problem> {
+    pub(crate) async fn put(&self, sealed: Sealed, key: &str) -> Result<Vec<EventId>, Problem> {
         let Sealed { ids, entries, mark } = sealed;
         let is_marked = mark.is_some();
-        let mut first = self.pack(entries, mark, lane_of).map_err(|e| internal("the stream record", &e))?;
+        let mut first = self.pack(entries, mark, key).map_err(|e| internal("the stream record", &e))?;
         // The number of a submission says that all of it is durable, so it is put after the rest of it.
         let marked = if is_marked && first.len() > 1 { first.pop() } else { None };
         let give_up = tokio::time::Instant::now() + self.config.deadline;
@@ -82,7 +84,7 @@ impl<S: EventStream, C: Clock, M: Mint> Ingest<S, C, M> {
                 // A stream that does not answer in time may still take them: that is what the ids are for.
                 let answers = tokio::time::timeout_at(give_up, self.stream.put(records)).await;
                 let mut answers = answers.unwrap_or_default().into_iter();
-                for out in chunk {
+                for mut out in chunk {
                     // A missing answer is no acknowledgement.
                     match answers.next() {
                         Some(Ok(_)) => continue,
@@ -90,6 +92,9 @@ impl<S: EventStream, C: Clock, M: Mint> Ingest<S, C, M> {
                         Some(Err(PutError::Retry(reason))) => last = reason,
                         None => "it did not answer in time".clone_into(&mut last),
                     }
+                    // To the next place: its own may have too much. Where it was taken after all, it is there twice
+                    // and counts once.
+                    self.send_to((out.place + 1) % self.place_count(), &mut out);
                     failed.push(out);
                 }
             }
@@ -109,19 +114,19 @@ impl<S: EventStream, C: Clock, M: Mint> Ingest<S, C, M> {
         &self,
         entries: Vec<(Entry, Vec<usize>)>,
         mark: Option<SequenceMark>,
-        lane_of: &str,
+        key: &str,
     ) -> Result<Vec<Outgoing>, serde_json::Error> {
-        let lane = lane(lane_of, self.config.lanes);
         let received = self.clock.now();
+        let agent = most_frequent(&entries).cloned();
         let target = self.stream.max_record_bytes().min(TARGET_BYTES);
-        let mut outgoing = Vec::new();
+        let mut packed: Vec<Outgoing> = Vec::new();
         let mut open: (Vec<Entry>, Vec<usize>, usize) = (Vec::new(), Vec::new(), 0);
         let mut close = |open: &mut (Vec<Entry>, Vec<usize>, usize), mark| -> Result<(), serde_json::Error> {
             let (entries, indexes, _) = std::mem::take(open);
             if !entries.is_empty() {
                 let data = StreamRecord { mark, ..StreamRecord::new(received, entries) }.encode()?.into();
-                let record = PutRecord { partition_key: lane.to_string(), data };
-                outgoing.push(Outgoing { record, indexes });
+                let record = PutRecord { partition_key: String::new(), spread: 0, data };
+                packed.push(Outgoing { record, indexes, place: 0 });
             }
             Ok(())
         };
@@ -137,15 +142,39 @@ impl<S: EventStream, C: Clock, M: Mint> Ingest<S, C, M> {
             open.2 += bytes;
         }
         close(&mut open, mark)?;
-        Ok(outgoing)
+        let units: usize = packed.iter().map(|out| out.record.data.len().div_ceil(1 << 10)).sum();
+        let units = u64::try_from(units).unwrap_or(u64::MAX);
+        let agent = agent.as_ref().map_or("", AgentId::as_str);
+        let place = self.places.place(agent, key, units, received, self.place_count());
+        packed.iter_mut().for_each(|out| self.send_to(place, out));
+        Ok(packed)
+    }
+
+    /// Lanes, in as many parts as the stream has of each.
+    fn place_count(&self) -> u32 {
+        self.config.lanes.max(1).saturating_mul(self.stream.spread().max(1))
+    }
+
+    fn send_to(&self, place: u32, out: &mut Outgoing) {
+        let lanes = self.config.lanes.max(1);
+        out.place = place;
+        out.record.spread = place / lanes;
+        out.record.partition_key = (place % lanes).to_string();
     }
 }
 
-/// Retries of one submission go to one lane, where they do not race.
-fn lane(of: &str, lanes: u32) -> u32 {
-    let hash = ContentHash::of_bytes(of.as_bytes());
-    let number = hash.as_str().get(..8).and_then(|hex| u32::from_str_radix(hex, 16).ok());
-    number.unwrap_or(0) % lanes.max(1)
+/// The agent of most of the events; the first of several.
+fn most_frequent(entries: &[(Entry, Vec<usize>)]) -> Option<&AgentId> {
+    let mut events: HashMap<&AgentId, usize> = HashMap::new();
+    let (mut found, mut most) = (None, 0);
+    for (entry, indexes) in entries {
+        let count = events.entry(entry.agent()).or_default();
+        *count += indexes.len();
+        if *count > most {
+            (found, most) = (Some(entry.agent()), *count);
+        }
+    }
+    found
 }
 
 fn without_receipt(waiting: &[Outgoing], ids: &[EventId], failure: Failure) -> Problem {

@@ -24,6 +24,7 @@ async fn exactly_once_over_random_histories() {
             Ok(coverage) => {
                 sum.submissions += coverage.submissions;
                 sum.records += coverage.records;
+                sum.elsewhere += coverage.elsewhere;
                 sum.conflicts += coverage.conflicts;
                 sum.awaited += coverage.awaited;
                 sum.crossed += coverage.crossed;
@@ -39,6 +40,7 @@ async fn exactly_once_over_random_histories() {
     println!("{seeds} histories from seed {first}: {sum:?}");
     // A suite that reaches nothing proves nothing.
     assert!(sum.conflicts > 0 && sum.awaited > 0 && sum.crossed > 0 && sum.recovered > 0, "{sum:?}");
+    assert!(sum.elsewhere > 0, "{sum:?}");
     assert!(sum.repriced > 0 && sum.repriced_again > 0, "{sum:?}");
 }
 

@@ -60,6 +60,10 @@ impl<L: RecordStore> RecordStore for Refusals<L> {
         self.inner.settle(lanes).await
     }
 
+    async fn settle_if_due(&self, lanes: &[u32]) -> Result<(), LedgerError> {
+        self.inner.settle_if_due(lanes).await
+    }
+
     async fn get(&self, keys: &[(AgentId, RecordKey)]) -> Result<Vec<Option<Record>>, LedgerError> {
         self.inner.get(keys).await
     }

@@ -187,6 +187,12 @@ pub trait RecordStore: Send + Sync {
         std::future::ready(Ok(()))
     }
 
+    /// The same where more of these lanes is about to come. A ledger that was told for how long may leave it to that,
+    /// or to whoever settles what is overdue.
+    fn settle_if_due(&self, lanes: &[u32]) -> impl Future<Output = Result<(), LedgerError>> + Send {
+        self.settle(lanes)
+    }
+
     /// Reads records by key, consistently, in the order asked for.
     fn get(
         &self,
@@ -392,6 +398,7 @@ forward!(RecordStore {
     limit max_commit_bytes -> usize;
     fn commit(&self, commit: Commit) -> Result<(), CommitError>;
     fn settle(&self, lanes: &[u32]) -> Result<(), LedgerError>;
+    fn settle_if_due(&self, lanes: &[u32]) -> Result<(), LedgerError>;
     fn get(&self, keys: &[(AgentId, RecordKey)]) -> Result<Vec<Option<Record>>, LedgerError>;
     fn records(&self, query: &RecordQuery) -> Result<Vec<Record>, LedgerError>;
     fn put_conflict(&self, conflict: Conflict) -> Result<bool, LedgerError>;

@@ -9,6 +9,8 @@ use bytes::Bytes;
 pub struct PutRecord {
     /// Chooses the shard; `ingest` puts a lane number here.
     pub partition_key: String,
+    /// Which of the parts that the stream has of a lane, below [`EventStream::spread`].
+    pub spread: u32,
     /// A serialised [`crate::wire::StreamRecord`].
     pub data: Bytes,
 }
@@ -40,6 +42,11 @@ pub trait EventStream: Send + Sync {
     fn max_put_records(&self) -> usize {
         500
     }
+
+    /// Into how many parts the stream spreads a lane, each with a limit of its own.
+    fn spread(&self) -> u32 {
+        1
+    }
 }
 
 impl<S: EventStream> EventStream for std::sync::Arc<S> {
@@ -53,5 +60,9 @@ impl<S: EventStream> EventStream for std::sync::Arc<S> {
 
     fn max_put_records(&self) -> usize {
         (**self).max_put_records()
+    }
+
+    fn spread(&self) -> u32 {
+        (**self).spread()
     }
 }

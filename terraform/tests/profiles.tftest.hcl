@@ -44,6 +44,10 @@ run "kinesis_is_the_default" {
     error_message = "budgets are swept each minute"
   }
   assert {
+    condition     = aws_lambda_function.aggregator.environment[0].variables.AGENTLEDGER_SETTLE_SECONDS == "2" && aws_lambda_function.aggregator.environment[0].variables.AGENTLEDGER_BATCH_RECORDS == "1000" && aws_lambda_function.alerter.environment[0].variables.AGENTLEDGER_SETTLE_SECONDS == "2"
+    error_message = "full batches leave it to the next to write totals, for the mapping's window"
+  }
+  assert {
     condition     = length(aws_cloudwatch_dashboard.this) == 2 && length(aws_cloudwatch_metric_alarm.metric) > 15
     error_message = "there are dashboards and alarms"
   }
@@ -94,6 +98,10 @@ run "direct_has_no_stream_and_nothing_that_costs_when_idle" {
     error_message = "ingest is told of no stream"
   }
   assert {
+    condition     = !anytrue([for name in ["AGENTLEDGER_SETTLE_SECONDS", "AGENTLEDGER_BATCH_RECORDS"] : contains(keys(aws_lambda_function.aggregator.environment[0].variables), name)])
+    error_message = "each batch writes its totals, as nothing would make up for it"
+  }
+  assert {
     condition     = aws_dynamodb_table.ledger.server_side_encryption[0].enabled == false
     error_message = "no key of one's own"
   }
@@ -114,6 +122,17 @@ run "direct_with_what_was_asked_for" {
   assert {
     condition     = !contains(keys(aws_cloudwatch_metric_alarm.metric), "stream-throttles")
     error_message = "what is not there has no alarm"
+  }
+}
+
+run "totals_are_not_put_off_where_the_sweep_is_rare" {
+  variables {
+    sweep_schedule = "rate(5 minutes)"
+  }
+
+  assert {
+    condition     = !contains(keys(aws_lambda_function.aggregator.environment[0].variables), "AGENTLEDGER_SETTLE_SECONDS") && !contains(keys(aws_lambda_function.alerter.environment[0].variables), "AGENTLEDGER_SETTLE_SECONDS")
+    error_message = "each batch writes its totals"
   }
 }
 

@@ -52,16 +52,18 @@ pub(super) fn recovery(is_on: bool) -> Vec<Finding> {
     vec![Finding::warn(TABLE, "there is no recovery to a point in time", todo)]
 }
 
-/// Entries of journals that are not in the totals yet.
+/// Entries that are not in the totals yet, of the lane that has most.
 pub(super) fn backlog(open: u64) -> Vec<Finding> {
     const CHECK: &str = "journals";
     vec![match open {
         0 => Finding::ok(CHECK, "all that is committed is in the stored totals"),
-        n if n <= FEW => Finding::ok(CHECK, format!("{n} commits are on their way into the stored totals")),
+        n if n <= FEW => {
+            Finding::ok(CHECK, format!("{n} commits of a lane are on their way into the stored totals"))
+        }
         n => {
             let todo = "reports are right, alerts may be late: see the logs of the aggregator; a sweep brings them in, \
                         and so does any `agentledger replay --apply --aws`";
-            Finding::warn(CHECK, format!("{n} commits are not in the stored totals"), todo)
+            Finding::warn(CHECK, format!("{n} commits of a lane are not in the stored totals"), todo)
         }
     }]
 }

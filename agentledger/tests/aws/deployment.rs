@@ -189,7 +189,7 @@ impl Deployment {
 
     /// A record that no ingest wrote.
     pub(crate) fn put_raw(&self, data: &'static [u8]) {
-        let record = PutRecord { partition_key: "0".to_owned(), data: data.into() };
+        let record = PutRecord { partition_key: "0".to_owned(), spread: 0, data: data.into() };
         for put in self.runtime.block_on(self.kinesis().put(vec![record])) {
             put.unwrap();
         }

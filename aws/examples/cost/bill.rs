@@ -11,6 +11,8 @@ const INGEST_CPU_US: [u64; 2] = [490, 3_300];
 /// Microseconds for a call to DynamoDB: a first event of the aggregator takes 11.3 ms beyond its start, for 35 calls,
 /// their TLS included (docs/performance.md).
 const CALL_CPU_US: u64 = 323;
+/// Microseconds for reading 4 KB of the journal's entries, inflated and parsed. Assumed: some 16 KB of JSON.
+const ENTRIES_CPU_US: u64 = 160;
 /// Microseconds for an event in the aggregator: 100,000 a second, the target.
 const EVENT_CPU_US: u64 = 10;
 /// Taken for the times that AWS needs to answer, in milliseconds: `PutRecords` or `PutItem`, a transaction, another call.
@@ -104,31 +106,43 @@ impl Bill {
         // Each process keeps in mind what it noted, and notes agents anew in each hour.
         let notes = hours * dec(writers * (case.traffic.agents + 3));
         let records = Price::WriteUnit.of(per(counted.record_units + counted.page_units) + notes);
-        let rollups = Price::WriteUnit.of(per(counted.update_units) + batches);
+        let rollups = Price::WriteUnit.of(per(counted.update_units + counted.settle_notes));
         let journal = Price::WriteUnit.of(per(counted.journal_units));
 
+        let settles = per(counted.settles);
+        let per_settle = |count: usize| size(count / counted.settles.max(1));
         // The watermark, the lane and its head, the entries; and each minute the books and what was spent.
-        let entries = dec(size(read_units(counted.entry_bytes / run.batches.max(1))));
+        let open_units = size(read_units(counted.entry_bytes / counted.settles.max(1)));
         let spend = 1 + lanes + 1 + case.traffic.agents.min(METRIC_AGENTS);
-        let reads =
-            Price::ReadUnit.of(batches * (dec(3) + entries) + minutes * dec(writers) * dec(1 + spend));
+        let reads = Price::ReadUnit
+            .of(batches * dec(3) + settles * dec(open_units) + minutes * dec(writers) * dec(1 + spend));
 
         let per_batch = |count: usize| size(count / run.batches.max(1));
-        let updates = per_batch(counted.updates);
-        let calls = per_batch(counted.commits + counted.page_calls) + updates + 6;
-        let cpu =
-            cpu_ms(calls * CALL_CPU_US + run.events / size(run.batches.max(1)) * EVENT_CPU_US, AGGREGATOR_MB);
-        let rounds = updates.div_ceil(size(WRITERS));
+        let commits = per_batch(counted.commits);
+        let calls = commits + per_batch(counted.page_calls) + 6;
+        let of_batch = calls * CALL_CPU_US + run.events / size(run.batches.max(1)) * EVENT_CPU_US;
         // The pages of a commit are put at once, before its transaction.
-        let commits_ms = per_batch(counted.commits) * (CALL_MS + TRANSACTION_MS);
-        let batch_ms = cpu + commits_ms + rounds * CALL_MS + 6 * CALL_MS;
+        let commits_ms = commits * (CALL_MS + TRANSACTION_MS);
+        let commit_ms = cpu_ms(of_batch, AGGREGATOR_MB) + commits_ms + 6 * CALL_MS;
+        let updates = per_settle(counted.updates);
+        let rounds = updates.div_ceil(size(WRITERS));
+        let settle_ms = cpu_ms(updates * CALL_CPU_US, AGGREGATOR_MB) + rounds * CALL_MS;
+        let batch_ms = commit_ms + settle_ms * size(counted.settles) / size(run.batches.max(1));
 
-        // For each budget and for what has no price: state, lanes, heads, totals, and what is pending.
-        let looked = (1 + BUDGETS) * (4 + lanes) + 1;
+        // For each budget and for what has no price: state, lanes, heads, totals, and what is pending. And what is open
+        // meanwhile: of the lane that is being settled all, of the others half of what they leave to the next batch.
+        // That is decoded each time, and read once by each shard's alerter, a unit begun for each lane.
+        let is_put_off = counted.settles < run.batches;
+        let others = if is_put_off { (lanes - 1) * open_units / 2 } else { 0 };
+        let looked = (1 + BUDGETS) * (4 + lanes) + 1 + lanes;
+        let entries_read = settles * dec(open_units * TABLE_SHARDS);
         let alerter_calls = (1 + BUDGETS) * 5 + 1;
-        let alerter_ms = cpu_ms(alerter_calls * CALL_CPU_US, ALERTER_MB) + alerter_calls * CALL_MS;
-        let watched = per_batch(counted.watched);
-        let alerters = batches * dec(TABLE_SHARDS.min(watched) + watched / ALERTER_BATCH);
+        let decoding = (1 + BUDGETS) * (open_units + others) * ENTRIES_CPU_US;
+        let alerter_ms = cpu_ms(alerter_calls * CALL_CPU_US + decoding, ALERTER_MB) + alerter_calls * CALL_MS;
+        let watched = per_settle(counted.watched);
+        // Each shard's changes come as long as it is settled, in batches of its window, one after the other.
+        let rounds = settle_ms.div_ceil(ALERTER_WINDOW_MS.max(alerter_ms)).max(1);
+        let alerters = settles * dec((TABLE_SHARDS * rounds).min(watched) + watched / ALERTER_BATCH);
         let gathered_ms = run.gathering_ms / size(run.batches.max(1));
 
         Self {
@@ -143,8 +157,9 @@ impl Bill {
             reads,
             aggregator: lambda(batches, batch_ms, AGGREGATOR_MB),
             metrics: Price::PutMetricData.of(batches + minutes * dec(writers)),
-            alerter: lambda(alerters, alerter_ms, ALERTER_MB) + Price::ReadUnit.of(alerters * dec(looked)),
-            alert_ms: gathered_ms + batch_ms + ALERTER_WINDOW_MS + alerter_ms,
+            alerter: lambda(alerters, alerter_ms, ALERTER_MB)
+                + Price::ReadUnit.of(alerters * dec(looked) + entries_read),
+            alert_ms: counted.waited_ms + commit_ms + settle_ms + ALERTER_WINDOW_MS + alerter_ms,
             batch_ms,
             gathered_ms,
         }

@@ -1,6 +1,6 @@
 //! A ledger that keeps nothing and counts what the table would be asked to write.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws::table::size::{self, Transaction};
@@ -15,9 +15,6 @@ use shared::record::Record;
 use shared::rollup::{Parts, RollupKey};
 use shared::sequence::SenderKey;
 use shared::window::WindowKind;
-
-/// Entries that `settle` brings in together.
-const GROUP: usize = 64;
 
 /// What was asked for.
 #[derive(Clone, Debug, Default)]
@@ -35,28 +32,99 @@ pub(crate) struct Counted {
     /// Updates of rollups, and their units.
     pub(crate) updates: usize,
     pub(crate) update_units: usize,
-    pub(crate) updates_by_window: BTreeMap<&'static str, usize>,
+    /// Settlings of a lane with anything to settle, the notes of how far they came, and the longest that an event
+    /// waited from its arrival until one began.
+    pub(crate) settles: usize,
+    pub(crate) settle_notes: usize,
+    pub(crate) waited_ms: u64,
     /// Those that the alerter is called for.
     pub(crate) watched: usize,
     pub(crate) notes: BTreeSet<(String, String)>,
     pub(crate) record: Option<Record>,
 }
 
-/// Of each lane, the number of its last entry, and what the entries hold that are not settled.
-type Lanes = HashMap<u32, (u64, Vec<BTreeMap<RollupKey, Parts>>)>;
+/// A lane: the number of its last entry, and what the entries hold that are not settled: places in [`State::rollups`].
+#[derive(Default)]
+struct Lane {
+    n: u64,
+    open: Vec<Vec<usize>>,
+    /// When the first event of these arrived.
+    since: u64,
+    /// When it was last settled.
+    settled: u64,
+}
 
 #[derive(Default)]
-pub(crate) struct Counting(Mutex<(Counted, Lanes)>);
+struct State {
+    counted: Counted,
+    lanes: HashMap<u32, Lane>,
+    places: HashMap<RollupKey, usize>,
+    /// What writing each costs, and whether the alerter is called for it.
+    rollups: Vec<(usize, bool)>,
+    /// The time, and when the first event of the batch arrived.
+    now: u64,
+    began: u64,
+}
 
-type Held<'a> = MutexGuard<'a, (Counted, Lanes)>;
+#[derive(Default)]
+pub(crate) struct Counting {
+    state: Mutex<State>,
+    /// For how long full batches leave it to the next to settle.
+    settle_every: u64,
+}
 
 impl Counting {
-    fn held(&self) -> Held<'_> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn settling_every(ms: u64) -> Self {
+        Self { settle_every: ms, ..Self::default() }
+    }
+
+    fn held(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn counted(&self) -> Counted {
-        self.held().0.clone()
+        self.held().counted.clone()
+    }
+
+    /// A batch comes at that time, whose first event arrived at that.
+    pub(crate) fn batch(&self, now: u64, began: u64) {
+        let mut held = self.held();
+        (held.now, held.began) = (now, began);
+    }
+
+    /// Whether nothing of a lane is open.
+    pub(crate) fn is_settled(&self, lane: u32) -> bool {
+        self.held().lanes.get(&lane).is_some_and(|lane| lane.open.is_empty())
+    }
+}
+
+/// Settles a lane.
+fn bring(counted: &mut Counted, rollups: &[(usize, bool)], lane: &mut Lane, now: u64) {
+    let (read, most, room) = size::SETTLED_TOGETHER;
+    let entries = std::mem::take(&mut lane.open);
+    if entries.is_empty() {
+        return;
+    }
+    counted.settles += 1;
+    counted.waited_ms = counted.waited_ms.max(now - lane.since);
+    lane.settled = now;
+    let mut left = &entries[..];
+    while !left.is_empty() {
+        let (mut taken, mut adds) = (0, 0);
+        while taken < left.len().min(most) && adds < room {
+            let upto = left.len().min(taken + read);
+            adds += left[taken..upto].iter().map(Vec::len).sum::<usize>();
+            taken = upto;
+        }
+        let (group, rest) = left.split_at(taken);
+        left = rest;
+        let written: BTreeSet<usize> = group.iter().flatten().copied().collect();
+        counted.settle_notes += 1 + written.len().saturating_sub(1) / size::SETTLE_STRIDE;
+        counted.updates += written.len();
+        for (units, is_watched) in written.iter().filter_map(|place| rollups.get(*place)) {
+            counted.update_units += units;
+            counted.watched += usize::from(*is_watched);
+        }
     }
 }
 
@@ -75,11 +143,11 @@ impl RecordStore for Counting {
 
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
         let mut held = self.held();
-        let (counted, lanes) = &mut *held;
+        let State { counted, lanes, places, rollups, began, .. } = &mut *held;
         let lane = lanes.entry(commit.lane).or_default();
-        lane.0 += 1;
+        lane.n += 1;
         // Numbers of a ledger that has been at it for some time.
-        let made = Transaction::of(&commit, 1_000_000 + lane.0)?;
+        let made = Transaction::of(&commit, 1_000_000 + lane.n)?;
         counted.commits += 1;
         counted.records += made.records.len();
         counted.record_bytes += made.records.iter().sum::<usize>();
@@ -94,29 +162,43 @@ impl RecordStore for Counting {
         if counted.record.is_none() {
             counted.record = commit.records.first().map(|write| write.record.clone());
         }
-        lane.1.push(commit.additions.iter().map(|(key, parts)| (key.clone(), parts.clone())).collect());
+        if lane.open.is_empty() {
+            lane.since = *began;
+        }
+        let place = |(key, parts): (&RollupKey, &Parts)| match places.get(key) {
+            Some(place) => *place,
+            None => {
+                let bytes = size::rollup(key, commit.lane, 1_000_000 + lane.n, &grown(parts));
+                let is_watched = key.window == WindowKind::Hour && !key.scope.kind.is_pair();
+                rollups.push((size::write_units(bytes), is_watched));
+                places.insert(key.clone(), rollups.len() - 1);
+                rollups.len() - 1
+            }
+        };
+        let entry = commit.additions.iter().map(place).collect();
+        lane.open.push(entry);
         Ok(())
     }
 
     async fn settle(&self, lanes: &[u32]) -> Result<(), LedgerError> {
         let mut held = self.held();
-        let (counted, open) = &mut *held;
+        let State { counted, lanes: all, rollups, now, .. } = &mut *held;
         for number in lanes {
-            let Some((n, entries)) = open.get_mut(number) else { continue };
-            for group in std::mem::take(entries).chunks(GROUP) {
-                let rollups: BTreeMap<&RollupKey, &Parts> = group.iter().flatten().collect();
-                for (key, parts) in rollups {
-                    counted.updates += 1;
-                    counted.update_units += size::write_units(size::rollup(key, *number, *n, &grown(parts)));
-                    let window = match key.window {
-                        WindowKind::Hour => "hour",
-                        WindowKind::Day => "day",
-                        WindowKind::Month => "month",
-                    };
-                    *counted.updates_by_window.entry(window).or_default() += 1;
-                    let is_watched = key.window == WindowKind::Hour && !key.scope.kind.is_pair();
-                    counted.watched += usize::from(is_watched);
-                }
+            if let Some(lane) = all.get_mut(number) {
+                bring(counted, rollups, lane, *now);
+            }
+        }
+        Ok(())
+    }
+
+    async fn settle_if_due(&self, lanes: &[u32]) -> Result<(), LedgerError> {
+        let mut held = self.held();
+        let State { counted, lanes: all, rollups, now, .. } = &mut *held;
+        for number in lanes {
+            if let Some(lane) = all.get_mut(number)
+                && (lane.open.len() > size::MAX_OPEN_ENTRIES || *now >= lane.settled + self.settle_every)
+            {
+                bring(counted, rollups, lane, *now);
             }
         }
         Ok(())

@@ -90,8 +90,8 @@ fn seconds(ms: u64) -> Decimal {
 fn cases(page: &mut String, done: &[Done]) -> Outcome<()> {
     writeln!(
         page,
-        "| agents × rate | events per submission | profile | lanes | window | gathered, events | rollups written per event | event to alert, at most | $ per million | target |\n\
-         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+        "| agents × rate | events per submission | profile | lanes | window | gathered, events | settled after | rollups written per event | event to alert, at most | $ per million | target |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     )?;
     for Done { case, run, bill } in done {
         let batches = u64::try_from(run.batches)?;
@@ -106,7 +106,7 @@ fn cases(page: &mut String, done: &[Done]) -> Outcome<()> {
             if bill.keeps_up() { format!("{} s", seconds(bill.alert_ms)) } else { "falls behind".into() };
         writeln!(
             page,
-            "| {} | {} | {} | {} | {} s | {} s, {} | {updates} | {alert} | {total} | {verdict} |",
+            "| {} | {} | {} | {} | {} s | {} s, {} | {} s | {updates} | {alert} | {total} | {verdict} |",
             rate(case.traffic),
             case.traffic.per_submission,
             case.profile.name(),
@@ -114,6 +114,7 @@ fn cases(page: &mut String, done: &[Done]) -> Outcome<()> {
             case.window_seconds,
             seconds(bill.gathered_ms),
             run.events / batches,
+            seconds(run.counted.waited_ms),
         )?;
     }
     Ok(())
@@ -291,7 +292,7 @@ fn patterns(page: &mut String, done: &[Done]) -> Outcome<()> {
     )?;
     writeln!(
         page,
-        "| A4 the snapshot of any read of totals | 1 + lanes | `LANES`, and the head of each lane; the open entries besides, which are none once a batch is settled |"
+        "| A4 the snapshot of any read of totals | 1 + lanes | `LANES`, and the head of each lane; the open entries besides, which are none once a batch is settled, and at most 256 of a lane before |"
     )?;
     writeln!(
         page,

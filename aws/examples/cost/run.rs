@@ -20,6 +20,7 @@ const RECORD_JSON: usize = 500;
 /// Over how many shards of the table's stream the inbox of one lane is spread: its four partition keys, of hashes
 /// that fall as they may, lie on about three of the four partitions that a table on demand begins with.
 pub(crate) const DIRECT_SHARDS: u64 = 3;
+const DIRECT_SHARD_OF: [usize; 4] = [0, 0, 1, 2];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Profile {
@@ -74,17 +75,21 @@ impl Case {
         if self.window_seconds > 10 { 10_000 } else { 1_000 }
     }
 
-    fn is_of_first_writer(&self, submission: u64, put: &PutRecord) -> bool {
+    /// Which of the writers a record comes to.
+    fn writer_of(&self, put: &PutRecord) -> usize {
         match self.profile {
-            Profile::Direct => {
-                (submission.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32).is_multiple_of(DIRECT_SHARDS)
-            }
-            _ => put.partition_key == "0",
+            Profile::Direct => DIRECT_SHARD_OF.get(put.spread as usize).copied().unwrap_or(0),
+            _ => put.partition_key.parse().unwrap_or(0),
         }
+    }
+
+    /// For how long full batches leave it to the next to settle: `direct` has no sweep to make up for it.
+    fn settle_ms(&self) -> u64 {
+        if self.profile == Profile::Direct { 0 } else { self.window_seconds * 1_000 }
     }
 }
 
-/// What one writer, of several alike, did.
+/// What the writers did.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Run {
     pub(crate) counted: Counted,
@@ -100,49 +105,67 @@ pub(crate) struct Run {
     pub(crate) inbox_units: usize,
 }
 
-/// Runs one writer's part of a case, until there is enough to go by.
+/// What one writer gathers.
+#[derive(Default)]
+struct Writer {
+    batch: Vec<PutRecord>,
+    began: u64,
+    payload: usize,
+    events: u64,
+    batches: usize,
+    is_done: bool,
+}
+
+/// Runs a case until each writer has settled, and there is enough to go by.
 pub(crate) async fn run(case: &Case) -> Outcome<Run> {
-    let sender = Sender::new(case.traffic);
-    let ledger = Arc::new(Counting::default());
+    let is_direct = case.profile == Profile::Direct;
+    let sender = Sender::new(case.traffic, if is_direct { aws::inbox::SPREAD } else { 1 });
+    let ledger = Arc::new(Counting::settling_every(case.settle_ms()));
     let aggregator = Aggregator::new(Arc::clone(&ledger), Nowhere, At::begin(), PriceBook::embedded()?);
+    let aggregator = if is_direct { aggregator } else { aggregator.with_full_batches_of(case.batch_size()) };
     let mut run = Run::default();
-    let mut batch: Vec<PutRecord> = Vec::new();
-    let (mut began, mut payload) = (0, 0);
-    let mut events = 0;
+    let mut writers: Vec<Writer> = (0..case.writers()).map(|_| Writer::default()).collect();
     for submission in 0.. {
         let at = case.traffic.sent_ms(submission);
         run.submissions += 1;
         for put in sender.send(submission).await? {
-            let item = item_of(put.clone(), At::begin().0);
             let bytes = put.data.len();
+            let item_bytes = is_direct.then(|| item_bytes(&item_of(put.clone(), At::begin().0)));
             run.stream_bytes += bytes;
             run.stream_kb += (bytes + put.partition_key.len()).div_ceil(1 << 10);
             run.put_units += bytes.div_ceil(25 << 10);
-            run.inbox_units += write_units(item_bytes(&item));
-            if !case.is_of_first_writer(submission, &put) {
-                continue;
-            }
-            let bytes = if case.profile == Profile::Direct { item_bytes(&item) } else { bytes };
-            let more = bytes.div_ceil(3) * 4 + RECORD_JSON;
-            let is_late = at >= began + case.window_seconds * 1_000;
-            let is_full = batch.len() == case.batch_size() || payload + more > PAYLOAD;
-            if !batch.is_empty() && (is_late || is_full) {
-                run.gathering_ms += (at - began).min(case.window_seconds * 1_000);
+            run.inbox_units += item_bytes.map_or(0, write_units);
+            let number = case.writer_of(&put);
+            let Some(writer) = writers.get_mut(number).filter(|writer| !writer.is_done) else { continue };
+            let more = item_bytes.unwrap_or(bytes).div_ceil(3) * 4 + RECORD_JSON;
+            let is_late = at >= writer.began + case.window_seconds * 1_000;
+            let is_full = writer.batch.len() == case.batch_size() || writer.payload + more > PAYLOAD;
+            if !writer.batch.is_empty() && (is_late || is_full) {
+                let end = at.min(writer.began + case.window_seconds * 1_000);
+                run.gathering_ms += end - writer.began;
                 run.batches += 1;
-                run.events += events;
-                deliver(&aggregator, std::mem::take(&mut batch)).await?;
-                (events, payload) = (0, 0);
-                if run.events >= 2_000 || run.batches == 8 {
-                    run.counted = ledger.counted();
-                    return Ok(run);
+                writer.batches += 1;
+                ledger.batch(end, writer.began);
+                deliver(&aggregator, std::mem::take(&mut writer.batch)).await?;
+                writer.payload = 0;
+                let is_enough = writer.events * case.writers() >= 2_000 || writer.batches >= 8;
+                let lane = if is_direct { 0 } else { u32::try_from(number)? };
+                writer.is_done = is_enough && ledger.is_settled(lane);
+                if writer.is_done {
+                    run.events += writer.events;
+                    if writers.iter().all(|writer| writer.is_done) {
+                        run.counted = ledger.counted();
+                        return Ok(run);
+                    }
+                    continue;
                 }
             }
-            if batch.is_empty() {
-                began = at;
+            if writer.batch.is_empty() {
+                writer.began = at;
             }
-            payload += more;
-            events += case.traffic.per_submission;
-            batch.push(put);
+            writer.payload += more;
+            writer.events += case.traffic.per_submission;
+            writer.batch.push(put);
         }
     }
     Err("there is no end of submissions".into())

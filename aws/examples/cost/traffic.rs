@@ -1,5 +1,6 @@
 //! Realistic events, through the real ingest, into the stream records of lane after lane.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use auth::Access;
@@ -67,40 +68,59 @@ impl Clock for At {
     }
 }
 
+/// Ingest's time: a quarter of an hour ahead, as events are not from the future.
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<PutRecord>>>);
+struct Moving(Arc<AtomicU64>);
+
+impl Clock for Moving {
+    fn now(&self) -> Timestamp {
+        let ms = i64::try_from(self.0.load(Ordering::Relaxed)).unwrap_or(0);
+        BEGIN + SignedDuration::from_mins(14) + SignedDuration::from_millis(ms)
+    }
+}
+
+#[derive(Clone, Default)]
+struct Kept {
+    puts: Arc<Mutex<Vec<PutRecord>>>,
+    spread: u32,
+}
 
 impl EventStream for Kept {
     async fn put(&self, records: Vec<PutRecord>) -> Vec<Result<String, PutError>> {
         let answers = records.iter().map(|_| Ok("1".to_owned())).collect();
-        if let Ok(mut kept) = self.0.lock() {
+        if let Ok(mut kept) = self.puts.lock() {
             kept.extend(records);
         }
         answers
     }
+
+    fn spread(&self) -> u32 {
+        self.spread
+    }
 }
 
-/// Sends submissions to ingest.
+/// Sends submissions to ingest: to one process, which sees more of an agent than each of many would.
 pub(crate) struct Sender {
     traffic: Traffic,
     kept: Kept,
-    ingest: Ingest<Kept, At>,
+    clock: Moving,
+    ingest: Ingest<Kept, Moving>,
 }
 
 impl Sender {
-    pub(crate) fn new(traffic: Traffic) -> Self {
-        let kept = Kept::default();
+    pub(crate) fn new(traffic: Traffic, spread: u32) -> Self {
+        let kept = Kept { spread, ..Kept::default() };
+        let clock = Moving::default();
         let lanes = u32::try_from(traffic.lanes).unwrap_or(1);
         let config = IngestConfig { lanes, ..IngestConfig::default() };
-        // Events are not from the future.
-        let now = At(BEGIN + SignedDuration::from_mins(14));
-        let ingest = Ingest::new(kept.clone(), now, config, Access::open());
-        Self { traffic, kept, ingest }
+        let ingest = Ingest::new(kept.clone(), clock.clone(), config, Access::open());
+        Self { traffic, kept, clock, ingest }
     }
 
     /// What the submission of that number becomes, in the stream.
     pub(crate) async fn send(&self, submission: u64) -> crate::Outcome<Vec<PutRecord>> {
         let Traffic { agents, per_submission, .. } = self.traffic;
+        self.clock.0.store(self.traffic.sent_ms(submission), Ordering::Relaxed);
         // Agents in an order that is not that of their names, each as often as the others.
         let (agent, round) = (submission * 7_919 % agents, submission / agents);
         let events: Vec<_> = (0..per_submission)
@@ -116,7 +136,7 @@ impl Sender {
         if answer.status_code != 200 {
             return Err(format!("{:?}", answer.body).into());
         }
-        Ok(self.kept.0.lock().map(|mut kept| std::mem::take(&mut *kept)).unwrap_or_default())
+        Ok(self.kept.puts.lock().map(|mut kept| std::mem::take(&mut *kept)).unwrap_or_default())
     }
 }
 

@@ -11,7 +11,7 @@ use flate2::write::DeflateEncoder;
 use jiff::Timestamp;
 use shared::stream::PutRecord;
 
-use super::MAX_RECORD_BYTES;
+use super::{MAX_RECORD_BYTES, SPREAD};
 
 pub(super) const PK: &str = "pk";
 pub(super) const SK: &str = "sk";
@@ -53,8 +53,8 @@ pub(super) fn event_id(pk: &str, sk: &str) -> String {
 }
 
 /// The item of a stream record.
-pub(super) fn of(record: PutRecord, spread: u32, sk: String, ttl: i64) -> HashMap<String, AttributeValue> {
-    let lane = lane(&record.partition_key);
+pub(super) fn of(record: PutRecord, sk: String, ttl: i64) -> HashMap<String, AttributeValue> {
+    let (lane, spread) = (lane(&record.partition_key), record.spread % SPREAD);
     let (data, is_deflated) = pack(record.data);
     let mut item = HashMap::from([
         (PK.to_owned(), AttributeValue::S(partition_key(lane, spread))),

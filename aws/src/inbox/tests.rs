@@ -33,7 +33,7 @@ fn inbox(client: Client) -> Inbox<At> {
 }
 
 fn record(lane: u32, data: &[u8]) -> PutRecord {
-    PutRecord { partition_key: lane.to_string(), data: data.to_vec().into() }
+    PutRecord { partition_key: lane.to_string(), spread: 0, data: data.to_vec().into() }
 }
 
 /// What was put, in order.

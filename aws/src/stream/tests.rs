@@ -19,7 +19,7 @@ use crate::mocks::mock_client;
 use crate::read::{Patience, ReadError};
 
 fn record(bytes: usize) -> PutRecord {
-    PutRecord { partition_key: "1".to_owned(), data: vec![b'x'; bytes].into() }
+    PutRecord { partition_key: "1".to_owned(), spread: 0, data: vec![b'x'; bytes].into() }
 }
 
 fn stored(number: &str) -> PutRecordsResultEntry {

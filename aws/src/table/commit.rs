@@ -266,7 +266,7 @@ fn refused_early(writes: &[RecordWrite], written: &BTreeMap<usize, Written>) -> 
     written.iter().filter_map(differs).collect()
 }
 
-#[expect(clippy::disallowed_methods, reason = "when an entry may go is nothing that is decided by")]
-fn now() -> Timestamp {
+#[expect(clippy::disallowed_methods, reason = "when an entry may go, or is to be settled, changes no total")]
+pub(super) fn now() -> Timestamp {
     Timestamp::now()
 }

@@ -8,6 +8,7 @@ use shared::ledger::{
 use shared::record::Record;
 
 use super::commit::{MAX_BYTES, MAX_ITEMS, MAX_RECORDS};
+use super::settle::Haste;
 use super::value::{Item, json, keyed, number, number_of, read, str_of, text, with};
 use super::{Query, Table, UNMET, keys};
 
@@ -76,7 +77,14 @@ impl RecordStore for Table {
 
     async fn settle(&self, lanes: &[u32]) -> Result<(), LedgerError> {
         for lane in lanes {
-            self.settle_lane(*lane).await?;
+            self.settle_lane(*lane, Haste::Now).await?;
+        }
+        Ok(())
+    }
+
+    async fn settle_if_due(&self, lanes: &[u32]) -> Result<(), LedgerError> {
+        for lane in lanes {
+            self.settle_lane(*lane, Haste::IfDue).await?;
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use shared::rollup::{Parts, RollupKey};
 
 use super::keys::{self, HEAD};
 use super::value::{Item, keyed, number, with};
-use super::{commit, directory, journal, listing, pages, records, totals};
+use super::{commit, directory, journal, listing, pages, records, settle, totals};
 
 /// Bytes of a write unit.
 pub(super) const WRITE: usize = 1 << 10;
@@ -59,6 +59,13 @@ pub const MAX_COMMIT_BYTES: usize = commit::MAX_BYTES;
 
 /// The most items that one call puts without a transaction.
 pub const MAX_PUTS: usize = directory::WRITES;
+
+/// How many entries are settled together: those read at once, until they are so many entries or additions.
+pub const SETTLED_TOGETHER: (usize, usize, usize) = (settle::READ, settle::GROUP, settle::ROOM);
+/// After how many rollups it is noted how far settling came.
+pub const SETTLE_STRIDE: usize = settle::STRIDE;
+/// How many entries may be open before they are settled whatever the time.
+pub const MAX_OPEN_ENTRIES: usize = settle::OPEN;
 
 /// The units of writing an item of that size; in a transaction, it is twice as many.
 pub fn write_units(bytes: usize) -> usize {

@@ -5,6 +5,7 @@
 //! that changes what an entry of another lane wrote counts only if that counts, too.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -54,7 +55,7 @@ impl Table {
             lanes.iter().filter(|(_, l)| l.cut > l.settled).map(|(n, l)| (*n, l.clone())).collect();
         let open: Vec<_> = stream::iter(behind)
             .map(|(lane, at)| async move {
-                let mut entries = self.entries(lane, at.settled + 1, at.cut).await?;
+                let mut entries = self.open_entries(lane, at.settled + 1, at.cut).await?;
                 entries.values_mut().for_each(|entry| entry.additions.retain(|(key, _)| wanted(key)));
                 Ok::<_, LedgerError>((lane, entries))
             })
@@ -78,6 +79,32 @@ impl Table {
         first: u64,
         last: u64,
     ) -> Result<BTreeMap<u64, Entry>, LedgerError> {
+        decoded(lane, first, last, &self.stored_entries(lane, first, last).await?)
+    }
+
+    /// The same of those after `first`, which were not settled: those that were read before are kept in mind.
+    async fn open_entries(
+        &self,
+        lane: u32,
+        first: u64,
+        last: u64,
+    ) -> Result<BTreeMap<u64, Entry>, LedgerError> {
+        let mut stored = self.remembered().known(lane, first, last);
+        let next = stored.last_key_value().map_or(first, |(n, _)| n + 1);
+        if next <= last {
+            let read = self.stored_entries(lane, next, last).await?;
+            self.remembered().keep(lane, first, &read);
+            stored.extend(read);
+        }
+        decoded(lane, first, last, &stored)
+    }
+
+    async fn stored_entries(
+        &self,
+        lane: u32,
+        first: u64,
+        last: u64,
+    ) -> Result<BTreeMap<u64, Arc<[u8]>>, LedgerError> {
         let mut pieces: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
         let pk = keys::journal(lane);
         let broken = || LedgerError::Broken(format!("the journal of lane {lane} is not readable"));
@@ -90,18 +117,23 @@ impl Table {
             Ok(true)
         })
         .await?;
-        let entries: BTreeMap<_, _> = pieces
-            .iter()
-            .map(|(n, bytes)| Ok((*n, journal::decode(bytes)?)))
-            .collect::<Result<_, LedgerError>>()?;
-        if let Some(lost) = (first..=last).find(|n| !entries.contains_key(n)) {
-            return Err(LedgerError::Broken(format!(
-                "entry {lost} of the journal of lane {lane} is gone before it was settled; \
-                 `agentledger replay --shadow --promote` makes the rollups anew from the records"
-            )));
-        }
-        Ok(entries)
+        Ok(pieces.into_iter().map(|(n, bytes)| (n, bytes.into())).collect())
     }
+}
+
+fn decoded(
+    lane: u32,
+    first: u64,
+    last: u64,
+    stored: &BTreeMap<u64, Arc<[u8]>>,
+) -> Result<BTreeMap<u64, Entry>, LedgerError> {
+    if let Some(lost) = (first..=last).find(|n| !stored.contains_key(n)) {
+        return Err(LedgerError::Broken(format!(
+            "entry {lost} of the journal of lane {lane} is gone before it was settled; \
+             `agentledger replay --shadow --promote` makes the rollups anew from the records"
+        )));
+    }
+    stored.iter().map(|(n, bytes)| Ok((*n, journal::decode(bytes)?))).collect()
 }
 
 impl Snapshot {

@@ -61,7 +61,7 @@ fn records(count: usize) -> Vec<PutRecord> {
             let mut data = StreamRecord::new(now(), Vec::new()).encode().unwrap();
             data.extend(format!(" {n}").into_bytes());
             data.extend(vec![b' '; n * 7 % 2_000]);
-            PutRecord { partition_key: (n % 4).to_string(), data: data.into() }
+            PutRecord { partition_key: (n % 4).to_string(), spread: 0, data: data.into() }
         })
         .collect()
 }

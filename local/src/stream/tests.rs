@@ -16,7 +16,7 @@ fn options() -> StreamOptions {
 fn record(n: usize, size: usize) -> PutRecord {
     let mut data = format!("{n}:").into_bytes();
     data.resize(size.max(data.len()), b'x');
-    PutRecord { partition_key: "0".to_owned(), data: Bytes::from(data) }
+    PutRecord { partition_key: "0".to_owned(), spread: 0, data: Bytes::from(data) }
 }
 
 async fn put(log: &StreamLog, n: usize, size: usize) -> Result<String, PutError> {

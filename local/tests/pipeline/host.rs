@@ -68,7 +68,8 @@ fn poison_is_put_aside_and_holds_nothing_up() {
         br#"{"v":1,"received":"2026-03-07T12:00:00Z","entries":7}"#,
     ];
     for (lane, data) in (0..).zip(bad) {
-        let record = PutRecord { partition_key: format!("{lane}"), data: Bytes::from_static(data) };
+        let record =
+            PutRecord { partition_key: format!("{lane}"), spread: 0, data: Bytes::from_static(data) };
         assert!(world.block_on(stream.put(vec![record])).iter().all(Result::is_ok));
     }
     drop(stream);
