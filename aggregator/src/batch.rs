@@ -9,7 +9,7 @@ use shared::hash::ContentHash;
 use shared::id::{AgentId, PART_EVENTS};
 use shared::ledger::{LedgerError, RecordStore, SequenceStore};
 use shared::metrics::{AgentDelta, BatchMetrics, Metrics, NameDelta};
-use shared::rollup::{Additions, Parts, ScopeKind};
+use shared::rollup::{Additions, Places, RollupKey, ScopeKind};
 use shared::sequence::SequenceMark;
 use shared::totals::Totals;
 use shared::window::WindowKind;
@@ -42,13 +42,15 @@ pub(crate) enum Fate {
 pub(crate) struct Batch {
     /// Stream records that have to come again.
     pub(crate) failed: BTreeSet<usize>,
+    /// Where its events belong.
+    pub(crate) places: Places,
     /// The numbers of submissions, by their stream record.
     pub(crate) marks: BTreeMap<usize, SequenceMark>,
     /// When ingest received a stream record, while nothing of it was committed here.
-    received: BTreeMap<usize, Timestamp>,
+    received: Vec<Option<Timestamp>>,
     /// The same, since something was.
     fresh: Vec<Timestamp>,
-    agents: BTreeMap<AgentId, Totals>,
+    agents: BTreeMap<String, Totals>,
     models: BTreeMap<String, Totals>,
     teams: BTreeMap<String, Totals>,
     pub(crate) duplicates: u64,
@@ -58,12 +60,12 @@ pub(crate) struct Batch {
 
 impl Batch {
     /// Counts what a commit added.
-    pub(crate) fn committed(&mut self, agent: &AgentId, additions: &Additions) {
-        for (key, parts) in additions.iter().filter(|(key, _)| key.window == WindowKind::Month) {
-            match key.scope.kind {
-                ScopeKind::Org => add(&mut self.agents, agent, parts),
-                ScopeKind::Model => add(&mut self.models, &key.scope.a, parts),
-                ScopeKind::Team => add(&mut self.teams, &key.scope.a, parts),
+    pub(crate) fn committed(&mut self, added: Added) {
+        for (kind, name, totals) in added.0 {
+            match kind {
+                ScopeKind::Agent => add(&mut self.agents, name, &totals),
+                ScopeKind::Model => add(&mut self.models, name, &totals),
+                ScopeKind::Team => add(&mut self.teams, name, &totals),
                 _ => {}
             }
         }
@@ -72,7 +74,7 @@ impl Batch {
     /// Notes that something of a stream record is new. What was there already says nothing of the lag: a replay
     /// brings records that are days old.
     pub(crate) fn is_new(&mut self, origin: usize) {
-        self.fresh.extend(self.received.remove(&origin));
+        self.fresh.extend(self.received.get_mut(origin).and_then(Option::take));
     }
 
     /// Lets the stream record of a unit come again.
@@ -85,8 +87,9 @@ impl Batch {
         let named = |(name, totals)| NameDelta { name, totals };
         let lag =
             |received: &Timestamp| u64::try_from(now.duration_since(*received).as_millis()).unwrap_or(0);
+        let of_agent = |(name, totals)| Some(AgentDelta { agent: AgentId::try_from(name).ok()?, totals });
         BatchMetrics {
-            agents: nonzero(self.agents).map(|(agent, totals)| AgentDelta { agent, totals }).collect(),
+            agents: nonzero(self.agents).filter_map(of_agent).collect(),
             models: nonzero(self.models).map(named).collect(),
             teams: nonzero(self.teams).map(named).collect(),
             lag_ms: self.fresh.iter().map(lag).collect(),
@@ -97,17 +100,24 @@ impl Batch {
     }
 }
 
-/// Adds the parts of a rollup to the sums under a name, which is cloned only for the first of them.
-fn add<K: Ord + Clone>(sums: &mut BTreeMap<K, Totals>, name: &K, parts: &Parts) {
-    if !sums.contains_key(name) {
-        sums.insert(name.clone(), Totals::default());
+/// What a commit adds to the metrics; the ledger takes the commit itself.
+pub(crate) struct Added(Vec<(ScopeKind, String, Totals)>);
+
+impl Added {
+    pub(crate) fn of(additions: &Additions) -> Self {
+        let counts = |key: &RollupKey| {
+            key.window == WindowKind::Month
+                && matches!(key.scope.kind, ScopeKind::Agent | ScopeKind::Model | ScopeKind::Team)
+        };
+        let rows = additions.iter().filter(|(key, _)| counts(key));
+        let sums = rows.flat_map(|(key, parts)| parts.0.iter().map(move |part| (&key.scope, part)));
+        Self(sums.map(|(scope, part)| (scope.kind, scope.a.clone(), part.clone())).collect())
     }
-    if let Some(totals) = sums.get_mut(name) {
-        for part in &parts.0 {
-            // A metric that would pass what it can hold is left out; the ledger has the sum.
-            let _ = totals.add(part);
-        }
-    }
+}
+
+fn add(sums: &mut BTreeMap<String, Totals>, name: String, totals: &Totals) {
+    // A metric that would pass what it can hold is left out; the ledger has the sum.
+    let _ = sums.entry(name).or_default().add(totals);
 }
 
 fn nonzero<K>(sums: BTreeMap<K, Totals>) -> impl Iterator<Item = (K, Totals)> {
@@ -118,20 +128,23 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
     /// Reads the records; one that cannot be read is put aside, or failed if that does not work either.
     pub(crate) async fn read(&self, event: &KinesisEvent, batch: &mut Batch) -> BTreeMap<u32, Vec<Unit>> {
         let mut lanes: BTreeMap<u32, Vec<Unit>> = BTreeMap::new();
+        batch.received = vec![None; event.records.len()];
         for (origin, record) in event.records.iter().enumerate() {
             let position = position(record);
             let payload = record.kinesis.data.as_slice();
             let reason = match StreamRecord::decode(payload) {
                 Ok(read) => match read.entries.iter().find_map(malformed) {
                     None => {
-                        batch.received.insert(origin, read.received);
+                        batch.received[origin] = Some(read.received);
                         if let Some(mark) = read.mark {
                             batch.marks.insert(origin, mark);
                         }
                         let lane = record.kinesis.partition_key.parse().unwrap_or(0);
-                        let units = read.entries.into_iter().map(|entry| Unit {
+                        // Mostly there is one, which takes it.
+                        let positions = std::iter::repeat_n(position, read.entries.len());
+                        let units = positions.zip(read.entries).map(|(position, entry)| Unit {
                             origin,
-                            position: position.clone(),
+                            position,
                             entry,
                         });
                         lanes.entry(lane).or_default().extend(units);
@@ -193,23 +206,22 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn one(team: &str, model: &str, tokens: u64) -> Additions {
-        let agent = Scope::one(ScopeKind::Agent, "a");
+    fn one(agent: &str, team: &str, model: &str, tokens: u64) -> Added {
+        let agent = Scope::one(ScopeKind::Agent, agent);
         let scopes =
             [Scope::org(), Scope::one(ScopeKind::Team, team), agent, Scope::one(ScopeKind::Model, model)];
         let mut additions = Additions::default();
         let totals = Totals::of_call(&Usage::new([(Bucket::Input, tokens)]).unwrap(), None);
         additions.add(&scopes, at(1_795_000_000), &totals).unwrap();
-        additions
+        Added::of(&additions)
     }
 
     #[test]
     fn each_call_counts_once_for_its_agent_its_model_and_its_team() {
         let mut batch = Batch::default();
-        let (a, b) = (AgentId::parse("a").unwrap(), AgentId::parse("b").unwrap());
-        batch.committed(&a, &one("growth", "gpt", 1));
-        batch.committed(&a, &one("", "", 2));
-        batch.committed(&b, &one("growth", "gpt", 4));
+        batch.committed(one("a", "growth", "gpt", 1));
+        batch.committed(one("a", "", "", 2));
+        batch.committed(one("b", "growth", "gpt", 4));
         let metrics = batch.metrics(at(0));
         let agents = metrics.agents.iter().map(|delta| (delta.agent.as_str(), delta.totals.tokens()));
         assert_eq!(agents.collect::<Vec<_>>(), [("a", 3), ("b", 4)]);
@@ -223,7 +235,7 @@ mod tests {
     #[test]
     fn lag_is_told_once_of_each_record_that_held_anything_new() {
         let mut batch = Batch::default();
-        batch.received.extend([(0, at(10)), (1, at(11)), (2, at(99))]);
+        batch.received.extend([10, 11, 99].map(|second| Some(at(second))));
         batch.is_new(0);
         batch.is_new(0);
         batch.is_new(2);

@@ -10,10 +10,10 @@ use shared::ledger::{
 };
 use shared::metrics::Metrics;
 use shared::record::{Content, Record};
-use shared::rollup::{Additions, RollupKey};
+use shared::rollup::{Places, RollupKey, Sums};
 
 use crate::Aggregator;
-use crate::batch::{Batch, Fate, Unit};
+use crate::batch::{Added, Batch, Fate, Unit};
 use crate::lane::Lane;
 use crate::prepare::Prepared;
 
@@ -24,7 +24,7 @@ pub(crate) const RACES: usize = 32;
 
 impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
     /// Commits what a queue holds. What has no fate in the end has failed.
-    pub(crate) async fn commit_queue(&self, mut queue: VecDeque<Prepared>, lane: &mut Lane<'_>) {
+    pub(crate) async fn commit_queue(&self, mut queue: VecDeque<Box<Prepared>>, lane: &mut Lane<'_>) {
         let mut look_first = false;
         let mut fresh = 0_usize;
         let mut alone = 0_usize;
@@ -35,7 +35,7 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                 fresh = self.settle_known(&mut queue, lane).await;
                 continue;
             }
-            if alone > 0 || queue.front().is_some_and(|first| first.items() > most) {
+            if alone > 0 || queue.front().is_some_and(|first| first.items > most) {
                 alone = alone.saturating_sub(1);
                 fresh = fresh.saturating_sub(1);
                 if let Some(ready) = queue.pop_front() {
@@ -43,14 +43,16 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                 }
                 continue;
             }
-            let (chunk, commit) = take_chunk(&mut queue, lane.number, &Room::of(&self.ledger));
+            let room = Room::of(&self.ledger);
+            let (chunk, commit) = take_chunk(&mut queue, lane.number, &room, &lane.batch.places);
+            let added = Added::of(&commit.additions);
             fresh = fresh.saturating_sub(chunk.len());
             match self.ledger.commit(commit).await {
                 Ok(()) => {
-                    for ready in &chunk {
-                        lane.batch.committed(&ready.record.agent, &ready.additions);
-                        lane.batch.is_new(ready.unit.origin);
-                        lane.fates[ready.n] = Some(Fate::Stands);
+                    lane.batch.committed(added);
+                    for (n, unit) in chunk {
+                        lane.batch.is_new(unit.origin);
+                        lane.fates[n] = Some(Fate::Stands);
                     }
                 }
                 Err(CommitError::Refused(refusals)) => {
@@ -60,11 +62,17 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                 }
                 Err(CommitError::Overflow(_)) => {
                     // One of them is too much: find it by committing each alone.
-                    alone = chunk.len();
-                    chunk.into_iter().rev().for_each(|ready| queue.push_front(ready));
+                    for (n, unit) in chunk.into_iter().rev() {
+                        if let Some(ready) = self.prepared(n, unit, None, lane).await {
+                            queue.push_front(ready);
+                            alone += 1;
+                        }
+                    }
                 }
                 Err(CommitError::Ledger(error)) => {
-                    chunk.iter().chain(&queue).for_each(|ready| lane.batch.fail(ready.unit.origin, &error));
+                    let units =
+                        chunk.iter().map(|(_, unit)| unit).chain(queue.iter().map(|ready| &ready.unit));
+                    units.for_each(|unit| lane.batch.fail(unit.origin, &error));
                     return;
                 }
             }
@@ -72,7 +80,7 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
     }
 
     /// Commits one record, and notes its fate or that it failed.
-    pub(crate) async fn settle(&self, ready: Prepared, existing: Option<Record>, lane: &mut Lane<'_>) {
+    pub(crate) async fn settle(&self, ready: Box<Prepared>, existing: Option<Record>, lane: &mut Lane<'_>) {
         let (n, origin) = (ready.n, ready.unit.origin);
         match self.commit_alone(lane.number, ready, existing, lane.batch).await {
             Ok(fate) => lane.fates[n] = Some(fate),
@@ -82,7 +90,7 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
 
     /// Takes what is in the ledger already out of the next records of the queue; answers how many are left of
     /// those looked at.
-    async fn settle_known(&self, queue: &mut VecDeque<Prepared>, lane: &mut Lane<'_>) -> usize {
+    async fn settle_known(&self, queue: &mut VecDeque<Box<Prepared>>, lane: &mut Lane<'_>) -> usize {
         let next: Vec<_> = queue.drain(..queue.len().min(LOOK)).collect();
         let keys: Vec<_> = next.iter().map(|r| (r.record.agent.clone(), r.record.key.clone())).collect();
         match self.ledger.get(&keys).await {
@@ -107,15 +115,16 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
 
     async fn settle_refused(
         &self,
-        chunk: Vec<Prepared>,
+        chunk: Vec<(usize, Unit)>,
         refusals: Vec<Refusal>,
-        queue: &mut VecDeque<Prepared>,
+        queue: &mut VecDeque<Box<Prepared>>,
         lane: &mut Lane<'_>,
     ) {
         let mut refused: HashMap<usize, Option<Record>> =
             refusals.into_iter().map(|refusal| (refusal.index, refusal.existing)).collect();
         let mut rest = Vec::new();
-        for (index, ready) in chunk.into_iter().enumerate() {
+        for (index, (n, unit)) in chunk.into_iter().enumerate() {
+            let Some(ready) = self.prepared(n, unit, None, lane).await else { continue };
             match refused.remove(&index) {
                 None => rest.push(ready),
                 Some(existing) => self.settle(ready, existing, lane).await,
@@ -128,7 +137,7 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
     pub(crate) async fn commit_alone(
         &self,
         lane: u32,
-        mut ready: Prepared,
+        mut ready: Box<Prepared>,
         mut existing: Option<Record>,
         batch: &mut Batch,
     ) -> Result<Fate, LedgerError> {
@@ -137,29 +146,28 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
                 None => None,
                 Some(known) if known.data.content == Content::Awaited => {
                     ready.record.data.corrections = known.data.corrections;
-                    match ready.record.data.additions(&ready.record.agent) {
-                        Ok(additions) => ready.additions = additions.without_zeros(),
-                        Err(error) => {
-                            self.put_aside_unit(&ready.unit, "overflow", error.to_string(), batch).await?;
-                            return Ok(Fate::Refused);
-                        }
-                    }
                     Some(known.version)
                 }
                 Some(known) => return self.repeated(lane, &ready.unit, known, batch).await,
             };
-            let (additions, all) = ready.additions.after(None, step(&self.ledger));
+            let whole = match ready.record.data.additions(&ready.record.agent) {
+                Ok(additions) => additions.without_zeros(),
+                Err(error) => {
+                    self.put_aside_unit(&ready.unit, "overflow", error.to_string(), batch).await?;
+                    return Ok(Fate::Refused);
+                }
+            };
+            let (additions, all) = whole.after(None, step(&self.ledger));
             ready.record.version = expected.unwrap_or(0) + 1;
             ready.record.data.made = if all { None } else { additions.last().map(RollupKey::item_key) };
             let records = vec![RecordWrite { expected, record: ready.record.clone() }];
             let commit = Commit { records, additions, lane };
             match self.ledger.commit(commit).await {
                 Ok(()) => {
-                    let agent = ready.record.agent.clone();
                     if !all {
                         complete(&self.ledger, lane, ready.record).await?;
                     }
-                    batch.committed(&agent, &ready.additions);
+                    batch.committed(Added::of(&whole));
                     batch.is_new(ready.unit.origin);
                     return Ok(Fate::Stands);
                 }
@@ -280,31 +288,34 @@ impl Room {
     }
 }
 
-/// Takes records off the queue as long as they fit one transaction with their merged additions.
-fn take_chunk(queue: &mut VecDeque<Prepared>, lane: u32, room: &Room) -> (Vec<Prepared>, Commit) {
-    let mut chunk: Vec<Prepared> = Vec::new();
-    let mut additions = Additions::default();
+/// Takes records off the queue as long as they fit one transaction with their merged additions. The units stay, to
+/// make the records of again if the commit does not happen.
+fn take_chunk(
+    queue: &mut VecDeque<Box<Prepared>>,
+    lane: u32,
+    room: &Room,
+    places: &Places,
+) -> (Vec<(usize, Unit)>, Commit) {
+    let most = queue.len().min(room.records).min(room.items);
+    let (mut chunk, mut records) = (Vec::with_capacity(most), Vec::with_capacity(most));
+    let mut sums = Sums::default();
     let mut bytes = 0_usize;
     while let Some(ready) = queue.front() {
-        let items = chunk.len() + 1 + additions.len_with(&ready.additions);
+        let items = chunk.len() + 1 + sums.len_with(&ready.shares, places);
         let more = if room.bytes == usize::MAX { 0 } else { ready.record.data.weight() };
         let is_full = chunk.len() == room.records || bytes.saturating_add(more) > room.bytes;
         if items > room.items || (is_full && !chunk.is_empty()) {
             break;
         }
-        bytes = bytes.saturating_add(more);
-        if additions.merge(&ready.additions).is_err() {
-            // Their sum would not fit: this one goes into the next transaction.
-            additions = chunk.iter().fold(Additions::default(), |mut sum, ready| {
-                // It was merged before without an error.
-                let _ = sum.merge(&ready.additions);
-                sum
-            });
+        // Their sum would not fit: this one goes into the next transaction.
+        if sums.add(&ready.shares, places).is_err() {
             break;
         }
-        chunk.extend(queue.pop_front());
+        bytes = bytes.saturating_add(more);
+        let Some(ready) = queue.pop_front() else { break };
+        let Prepared { n, unit, record, .. } = *ready;
+        chunk.push((n, unit));
+        records.push(RecordWrite { expected: None, record });
     }
-    let write = |ready: &Prepared| RecordWrite { expected: None, record: ready.record.clone() };
-    let records = chunk.iter().map(write).collect();
-    (chunk, Commit { records, additions, lane })
+    (chunk, Commit { records, additions: sums.additions(places), lane })
 }

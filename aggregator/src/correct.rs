@@ -15,7 +15,7 @@ use shared::record::{Content, Record, RecordData};
 use shared::rollup::Additions;
 
 use crate::Aggregator;
-use crate::batch::{Batch, Unit};
+use crate::batch::{Added, Batch, Unit};
 use crate::commit::{RACES, complete, lost_races};
 
 /// A correction to apply.
@@ -100,10 +100,11 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
             if writes.is_empty() {
                 return Ok(());
             }
-            let commit = Commit { records: writes, additions: additions.clone(), lane };
+            let added = Added::of(&additions);
+            let commit = Commit { records: writes, additions, lane };
             match self.ledger.commit(commit).await {
                 Ok(()) => {
-                    batch.committed(agent, &additions);
+                    batch.committed(added);
                     batch.is_new(unit.origin);
                     return Ok(());
                 }

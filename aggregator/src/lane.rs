@@ -5,8 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use jiff::Timestamp;
 use shared::clock::Clock;
-use shared::hash::ContentHash;
-use shared::id::{AgentId, EventId, RecordKey};
+use shared::id::EventId;
 use shared::ledger::{RecordStore, SequenceStore};
 use shared::metrics::Metrics;
 use shared::wire::Entry;
@@ -44,16 +43,14 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
     ) {
         let mut lane = Lane { number, closed_before, fates: vec![None; units.len()], batch };
         let mut queue = VecDeque::new();
-        let mut first: HashMap<(AgentId, RecordKey), (usize, ContentHash)> = HashMap::new();
         let (mut corrections, mut repeated) = (Vec::new(), Vec::new());
-        for (n, unit) in units.into_iter().enumerate() {
-            let id = (unit.entry.agent().clone(), unit.entry.key());
-            match first.get(&id) {
-                Some((_, hash)) if hash == unit.entry.hash() => lane.batch.duplicates += 1,
+        let came_before = came_before(&units);
+        for ((n, unit), before) in units.into_iter().enumerate().zip(came_before) {
+            match before {
+                Some(Before::Same) => lane.batch.duplicates += 1,
                 // Not decided here: the first of this batch may itself lose to what the ledger holds.
-                Some((of, _)) => repeated.push((n, *of, unit)),
+                Some(Before::Other(of)) => repeated.push((n, of, unit)),
                 None => {
-                    first.insert(id, (n, unit.entry.hash().clone()));
                     if corrects(&unit.entry) {
                         corrections.push((n, unit.clone()));
                     }
@@ -82,16 +79,29 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
     }
 
     /// Queues what a unit adds, unless it is only a correction.
-    async fn enqueue(&self, n: usize, unit: Unit, queue: &mut VecDeque<Prepared>, lane: &mut Lane<'_>) {
+    async fn enqueue(&self, n: usize, unit: Unit, queue: &mut VecDeque<Box<Prepared>>, lane: &mut Lane<'_>) {
         if matches!(&unit.entry, Entry::Single(single) if single.body.is_correction()) {
             return;
         }
+        let closed_before = lane.closed_before;
+        queue.extend(self.prepared(n, unit, closed_before, lane).await);
+    }
+
+    /// What a unit adds; none, and its fate or failure is noted, if that is nothing.
+    pub(crate) async fn prepared(
+        &self,
+        n: usize,
+        unit: Unit,
+        closed_before: Option<Timestamp>,
+        lane: &mut Lane<'_>,
+    ) -> Option<Box<Prepared>> {
         let origin = unit.origin;
-        match self.prepare(n, unit, lane.closed_before, lane.batch).await {
-            Ok(Some(ready)) => queue.push_back(ready),
+        match self.prepare(n, unit, closed_before, lane.batch).await {
+            Ok(Some(ready)) => return Some(ready),
             Ok(None) => lane.fates[n] = Some(Fate::Refused),
             Err(error) => lane.batch.fail(origin, &error),
         }
+        None
     }
 
     /// Applies the corrections of a unit: the one that it is, or those of a part that stands.
@@ -123,6 +133,26 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
         }
         done.is_ok()
     }
+}
+
+/// A unit of the same identity that came before.
+enum Before {
+    /// With the same content.
+    Same,
+    /// With other content: the first one, which it is.
+    Other(usize),
+}
+
+/// What came before each unit.
+fn came_before(units: &[Unit]) -> Vec<Option<Before>> {
+    let mut first: HashMap<_, usize> = HashMap::with_capacity(units.len());
+    let mut all = Vec::with_capacity(units.len());
+    for (n, unit) in units.iter().enumerate() {
+        let of = *first.entry((unit.entry.agent(), unit.entry.name())).or_insert(n);
+        let is_same = || units.get(of).is_some_and(|of| of.entry.hash() == unit.entry.hash());
+        all.push((of != n).then(|| if is_same() { Before::Same } else { Before::Other(of) }));
+    }
+    all
 }
 
 /// Whether there is a correction in it.

@@ -9,27 +9,23 @@ use shared::id::{AgentId, RecordKey};
 use shared::ledger::{LedgerError, RecordStore, SequenceStore};
 use shared::metrics::Metrics;
 use shared::record::{Content, Record, RecordData};
-use shared::rollup::Additions;
+use shared::rollup::{Share, Sums};
 use shared::wire::{Entry, Part};
 
 use crate::batch::{Batch, Unit};
 use crate::{Aggregator, Aside};
 
-/// A record ready to be committed for the first time.
+/// A record ready to be committed for the first time. It is large, and moved often: in a box.
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
     /// Which unit of its lane.
     pub(crate) n: usize,
     pub(crate) unit: Unit,
     pub(crate) record: Record,
-    pub(crate) additions: Additions,
-}
-
-impl Prepared {
-    /// Items of its transaction.
-    pub(crate) fn items(&self) -> usize {
-        1 + self.additions.len()
-    }
+    /// What it adds, of the places of its batch.
+    pub(crate) shares: Vec<Share>,
+    /// Items of its transaction, were it alone.
+    pub(crate) items: usize,
 }
 
 impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
@@ -40,7 +36,7 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
         mut unit: Unit,
         closed_before: Option<Timestamp>,
         batch: &mut Batch,
-    ) -> Result<Option<Prepared>, LedgerError> {
+    ) -> Result<Option<Box<Prepared>>, LedgerError> {
         if let Some(closed) = closed_before
             && !self.refuse_closed(&mut unit, closed, batch).await?
         {
@@ -48,10 +44,11 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
         }
         let data = self.record_data(&unit.entry);
         let agent = unit.entry.agent().clone();
-        match data.additions(&agent) {
-            Ok(additions) => {
+        match data.shares(&agent, &mut batch.places) {
+            Ok(shares) => {
+                let items = 1 + Sums::default().len_with(&shares, &batch.places);
                 let record = Record { agent, key: unit.entry.key(), version: 1, data };
-                Ok(Some(Prepared { n, unit, record, additions }))
+                Ok(Some(Box::new(Prepared { n, unit, record, shares, items })))
             }
             Err(error) => {
                 self.put_aside_unit(&unit, "overflow", error.to_string(), batch).await?;
@@ -65,13 +62,13 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
             Entry::Part(part) => RecordData {
                 outcomes: part.outcomes.clone(),
                 sealed_corrections: part.corrections.clone(),
-                ..RecordData::usage(part.hash.clone(), part.events.clone(), &self.books.current())
+                ..RecordData::usage(part.hash.clone(), part.events.iter().cloned(), &self.books.current())
             },
             Entry::Single(single) => {
                 let hash = single.hash.clone();
                 match &single.body {
                     Body::Usage(event) => {
-                        RecordData::usage(hash, vec![(0, event.clone())], &self.books.current())
+                        RecordData::usage(hash, [(0, event.clone())], &self.books.current())
                     }
                     Body::TaskOutcome(task) => RecordData::other(hash, Content::TaskOutcome(task.clone())),
                     Body::Void(void) => RecordData::other(hash, Content::Void(void.clone())),

@@ -18,7 +18,7 @@ use shared::rollup::Additions;
 use shared::totals::Overflow;
 use shared::window::Range;
 
-use crate::batch::Batch;
+use crate::batch::{Added, Batch};
 use crate::commit::{RACES, complete, lost_races, step};
 
 /// How much is done at a time.
@@ -383,7 +383,7 @@ impl<L: RecordStore + RepricingStore, M: Metrics, C: Clock> Repricer<L, M, C> {
             Ok(()) => {
                 for ready in records {
                     if job.writes {
-                        batch.committed(&ready.before.agent, &ready.additions);
+                        batch.committed(Added::of(&ready.additions));
                     }
                     settled.push((ready.before.agent, ready.after));
                 }
@@ -437,11 +437,11 @@ impl<L: RecordStore + RepricingStore, M: Metrics, C: Clock> Repricer<L, M, C> {
             };
             let write = write(&record, after);
             let written = write.record.clone();
+            let added = Added::of(&additions);
             let commit = Commit { records: vec![write], additions, lane: REPRICING_LANE };
-            let added = commit.additions.clone();
             match self.ledger.commit(commit).await {
                 Ok(()) => {
-                    batch.committed(&record.agent, &added);
+                    batch.committed(added);
                     record = written;
                 }
                 Err(CommitError::Refused(refusals)) if races < RACES => {

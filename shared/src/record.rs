@@ -2,6 +2,7 @@
 //! arithmetic from a record to its share of the totals.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,7 @@ use crate::id::{AgentId, EventId, EventIndex, RecordKey};
 use crate::money::Usd;
 use crate::price::{AppliedPrice, PriceBook};
 use crate::repricing::{Adjustment, place};
-use crate::rollup::{Additions, RollupKey, Scope};
+use crate::rollup::{Additions, Places, RollupKey, Share, Sums};
 use crate::totals::{Overflow, Totals};
 use crate::usage::Usage;
 
@@ -112,7 +113,7 @@ pub struct RecordData {
     pub sealed_corrections: Vec<(EventIndex, Body)>,
     /// Every price that a call of this record may have, or may have had.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub prices: Vec<AppliedPrice>,
+    pub prices: Vec<Arc<AppliedPrice>>,
     /// What repricings changed, in the order in which they did; the last one that names a call holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub adjustments: Vec<Adjustment>,
@@ -163,8 +164,12 @@ impl RecordData {
     }
 
     /// A record of model calls, priced by `book`.
-    pub fn usage(hash: ContentHash, events: Vec<(EventIndex, UsageEvent)>, book: &PriceBook) -> Self {
-        let mut prices: Vec<AppliedPrice> = Vec::new();
+    pub fn usage(
+        hash: ContentHash,
+        events: impl IntoIterator<Item = (EventIndex, UsageEvent)>,
+        book: &PriceBook,
+    ) -> Self {
+        let mut prices: Vec<Arc<AppliedPrice>> = Vec::new();
         let events = events
             .into_iter()
             .map(|(i, event)| {
@@ -222,37 +227,38 @@ impl RecordData {
 
     /// This record's share of every total it belongs to.
     pub fn additions(&self, agent: &AgentId) -> Result<Additions, Overflow> {
-        let mut additions = Additions::default();
-        // Events of one record mostly share their scopes and their quarter hour: sum them first.
-        let mut groups: Vec<(&UsageEvent, i64, Totals)> = Vec::new();
+        let mut places = Places::default();
+        let shares = self.shares(agent, &mut places)?;
+        let mut sums = Sums::default();
+        sums.add(&shares, &places)?;
+        Ok(sums.additions(&places))
+    }
+
+    /// The same before it is spread over its rollups: what events of one place and quarter hour add together.
+    pub fn shares(&self, agent: &AgentId, places: &mut Places) -> Result<Vec<Share>, Overflow> {
+        let mut shares: Vec<Share> = Vec::new();
+        let mut add = |share: Share| match shares.iter_mut().rev().find(|known| known.is_beside(&share)) {
+            Some(known) => known.add(&share),
+            None => {
+                shares.push(share);
+                Ok(())
+            }
+        };
         for effective in self.effective() {
             let Some(usage) = effective.usage else { continue };
+            let place = places.of_call(agent, effective.event);
             let totals = Totals::of_call(&usage, effective.cost);
-            let event = effective.event;
-            let quarter = event.time.as_second().div_euclid(crate::window::QUARTER);
-            let same = |known: &(&UsageEvent, i64, Totals)| {
-                known.1 == quarter
-                    && known.0.model == event.model
-                    && known.0.task_id == event.task_id
-                    && known.0.team_id == event.team_id
-                    && known.0.provider == event.provider
-            };
-            match groups.iter_mut().rev().find(|known| same(known)) {
-                Some(known) => known.2.add(&totals)?,
-                None => groups.push((event, quarter, totals)),
-            }
-        }
-        for (event, _, totals) in groups {
-            additions.add(&Scope::of_call(agent, event), event.time, &totals)?;
+            add(Share::new(place, effective.event.time.as_second(), totals))?;
         }
         for (index, task) in self.tasks() {
             if self.corrections.get(&index).is_some_and(|c| c.void.is_some()) {
                 continue;
             }
-            let scopes = Scope::of_task(agent, task.team_id.as_ref(), &task.task_id);
-            additions.add(&scopes, task.time, &Totals::of_task(task.outcome, task.value))?;
+            let place = places.of_task(agent, task.team_id.as_ref(), &task.task_id);
+            let totals = Totals::of_task(task.outcome, task.value);
+            add(Share::new(place, task.time.as_second(), totals))?;
         }
-        Ok(additions)
+        Ok(shares)
     }
 
     /// The additions that turn the totals of `before` into those of `self`.

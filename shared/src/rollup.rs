@@ -1,5 +1,8 @@
 //! Rollups: which totals an event belongs to, and the additions that a commit makes to them.
 
+mod places;
+mod sums;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -10,6 +13,8 @@ use crate::event::UsageEvent;
 use crate::id::{AgentId, TaskId, TeamId};
 use crate::totals::{Overflow, Totals};
 use crate::window::{WindowKind, quarter_of_hour};
+pub use places::{Place, Places, Share};
+pub use sums::Sums;
 
 /// The dimensions that totals are kept by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

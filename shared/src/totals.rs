@@ -1,10 +1,13 @@
 //! Sums: what a rollup holds and a report shows.
 
+mod counts;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::TaskResult;
 use crate::money::{Usd, UsdSum};
-use crate::usage::{BUCKETS, Bucket, Usage};
+use crate::usage::{Bucket, Usage};
+pub use counts::Counts;
 
 /// Exact sums over events. Signed, as a correction booked in one lane may undo what another lane added.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,7 +19,7 @@ pub struct Totals {
     /// Tokens of those.
     pub unpriced_tokens: i128,
     /// Sum per bucket.
-    pub usage: [i128; BUCKETS],
+    pub usage: Counts,
     /// Cost of the priced events.
     pub cost: UsdSum,
     /// Tasks reported as success, failure and abandoned.
@@ -38,7 +41,7 @@ impl Totals {
             events: 1,
             unpriced_events: i64::from(cost.is_none()),
             unpriced_tokens: if cost.is_none() { tokens } else { 0 },
-            usage: Bucket::ALL.map(|b| i128::from(usage.get(b))),
+            usage: usage.iter().map(|(bucket, count)| (bucket, i128::from(count))).collect(),
             cost: cost.map_or(UsdSum::ZERO, UsdSum::from),
             ..Self::default()
         }
@@ -55,20 +58,37 @@ impl Totals {
     pub fn add(&mut self, other: &Totals) -> Result<(), Overflow> {
         const COUNT: Overflow = Overflow("count of events or tokens");
         const MONEY: Overflow = Overflow("sum of 10^23 US dollars");
-        let mut sum = self.clone();
-        sum.events = self.events.checked_add(other.events).ok_or(COUNT)?;
-        sum.unpriced_events = self.unpriced_events.checked_add(other.unpriced_events).ok_or(COUNT)?;
-        sum.unpriced_tokens = self.unpriced_tokens.checked_add(other.unpriced_tokens).ok_or(COUNT)?;
-        for (slot, more) in sum.usage.iter_mut().zip(other.usage) {
+        if !self.usage.fits(&other.usage) {
+            return Err(COUNT);
+        }
+        let events = self.events.checked_add(other.events).ok_or(COUNT)?;
+        let unpriced_events = self.unpriced_events.checked_add(other.unpriced_events).ok_or(COUNT)?;
+        let unpriced_tokens = self.unpriced_tokens.checked_add(other.unpriced_tokens).ok_or(COUNT)?;
+        let mut tasks = self.tasks;
+        for (slot, more) in tasks.iter_mut().zip(other.tasks) {
             *slot = slot.checked_add(more).ok_or(COUNT)?;
         }
-        for (slot, more) in sum.tasks.iter_mut().zip(other.tasks) {
-            *slot = slot.checked_add(more).ok_or(COUNT)?;
-        }
-        sum.cost = self.cost.checked_add(other.cost).ok_or(MONEY)?;
-        sum.task_value = self.task_value.checked_add(other.task_value).ok_or(MONEY)?;
-        *self = sum;
+        let cost = self.cost.checked_add(other.cost).ok_or(MONEY)?;
+        let task_value = self.task_value.checked_add(other.task_value).ok_or(MONEY)?;
+        self.usage.add(&other.usage);
+        (self.events, self.unpriced_events, self.unpriced_tokens) =
+            (events, unpriced_events, unpriced_tokens);
+        (self.tasks, self.cost, self.task_value) = (tasks, cost, task_value);
         Ok(())
+    }
+
+    /// The same sums without their signs.
+    #[must_use]
+    pub fn magnitude(&self) -> Self {
+        Self {
+            events: self.events.saturating_abs(),
+            unpriced_events: self.unpriced_events.saturating_abs(),
+            unpriced_tokens: self.unpriced_tokens.saturating_abs(),
+            usage: self.usage.clone().map(i128::saturating_abs),
+            cost: self.cost.magnitude(),
+            tasks: self.tasks.map(i64::saturating_abs),
+            task_value: self.task_value.magnitude(),
+        }
     }
 
     /// The same sums with the other sign.
@@ -78,7 +98,7 @@ impl Totals {
             events: -self.events,
             unpriced_events: -self.unpriced_events,
             unpriced_tokens: -self.unpriced_tokens,
-            usage: self.usage.map(|n| -n),
+            usage: self.usage.clone().map(|n| -n),
             cost: self.cost.negated(),
             tasks: self.tasks.map(|n| -n),
             task_value: self.task_value.negated(),
@@ -87,7 +107,12 @@ impl Totals {
 
     /// Whether adding it would change nothing.
     pub fn is_zero(&self) -> bool {
-        *self == Self::default()
+        let counts = [self.events, self.unpriced_events].into_iter().chain(self.tasks);
+        counts.into_iter().all(|n| n == 0)
+            && self.unpriced_tokens == 0
+            && self.usage.iter().all(|n| *n == 0)
+            && self.cost == UsdSum::ZERO
+            && self.task_value == UsdSum::ZERO
     }
 
     /// Tokens in all.
@@ -127,7 +152,7 @@ struct Stored {
 }
 
 #[derive(Default)]
-struct StoredUsage([i128; BUCKETS]);
+struct StoredUsage(Counts);
 
 impl StoredUsage {
     fn is_empty(&self) -> bool {
@@ -183,7 +208,7 @@ impl Serialize for Totals {
             unpriced_events: self.unpriced_events,
             unpriced_tokens: self.unpriced_tokens,
             cost_usd: (self.cost != UsdSum::ZERO).then_some(self.cost),
-            usage: StoredUsage(self.usage),
+            usage: StoredUsage(self.usage.clone()),
             tasks: (self.tasks != [0; 3]).then_some(self.tasks),
             task_value: (self.task_value != UsdSum::ZERO).then_some(self.task_value),
         }

@@ -90,6 +90,14 @@ impl Entry {
         }
     }
 
+    /// What tells it from others of its agent, as [`Self::key`] does, without making one.
+    pub fn name(&self) -> (&str, Option<u32>) {
+        match self {
+            Self::Part(part) => (part.key.as_str(), Some(part.part)),
+            Self::Single(single) => (single.id.as_str(), None),
+        }
+    }
+
     /// Its content hash.
     pub fn hash(&self) -> &ContentHash {
         match self {

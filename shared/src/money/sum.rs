@@ -43,6 +43,12 @@ impl UsdSum {
     pub fn negated(self) -> UsdSum {
         UsdSum(self.0.saturating_neg())
     }
+
+    /// The same sum without its sign.
+    #[must_use]
+    pub fn magnitude(self) -> UsdSum {
+        UsdSum(self.0.saturating_abs())
+    }
 }
 
 impl From<Usd> for UsdSum {

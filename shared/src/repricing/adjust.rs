@@ -1,6 +1,7 @@
 //! From a record and a book to the record with another adjustment, and what that changes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -45,7 +46,7 @@ impl RecordData {
     /// The first of these prices that has one for everything used, and what that costs.
     pub(crate) fn apply<'a>(&'a self, places: &[usize], usage: &Usage) -> Option<(&'a AppliedPrice, Usd)> {
         let mut candidates = places.iter().filter_map(|at| self.prices.get(*at));
-        candidates.find_map(|price| Some((price, price.cost(usage)?)))
+        candidates.find_map(|price| Some((&**price, price.cost(usage)?)))
     }
 
     /// What `usage` of a call would have cost under each of the prices that it had, the first ones first.
@@ -62,7 +63,7 @@ impl RecordData {
     /// The prices that a call may have now, in the order of asking.
     pub fn candidates(&self, index: EventIndex) -> Vec<&AppliedPrice> {
         let places = self.stored(index).map_or(&[][..], |stored| self.places(stored));
-        places.iter().filter_map(|at| self.prices.get(*at)).collect()
+        places.iter().filter_map(|at| self.prices.get(*at)).map(|price| &**price).collect()
     }
 
     fn stored(&self, index: EventIndex) -> Option<&StoredEvent> {
@@ -193,9 +194,10 @@ impl RecordData {
 }
 
 /// Where a price is among those known; it is added if it is not.
-pub(crate) fn place(prices: &mut Vec<AppliedPrice>, wanted: &AppliedPrice) -> usize {
-    prices.iter().position(|known| known == wanted).unwrap_or_else(|| {
-        prices.push(wanted.clone());
+pub(crate) fn place(prices: &mut Vec<Arc<AppliedPrice>>, wanted: &Arc<AppliedPrice>) -> usize {
+    let same = |known: &Arc<AppliedPrice>| Arc::ptr_eq(known, wanted) || known == wanted;
+    prices.iter().position(same).unwrap_or_else(|| {
+        prices.push(Arc::clone(wanted));
         prices.len() - 1
     })
 }
