@@ -1,7 +1,8 @@
 //! The price book: effective-dated unit prices by provider and model, and what applied to an event.
 //!
-//! The book is data, read once (`file`); a lookup goes from a name to an entry (`index`), and from there to
-//! the prices of its time and tier (`entry`), which are shared with the records that keep them (`applied`).
+//! The book is data (`file`), which is packed (`pack`) into flat lists (`packed`). A lookup goes from a name to an
+//! entry (`index`), which is read when it is first asked for, and from there to the prices of its time and tier
+//! (`entry`), which are shared with the records that keep them (`applied`).
 
 mod applied;
 mod books;
@@ -13,11 +14,14 @@ pub mod import;
 mod index;
 mod layer;
 mod names;
+mod pack;
+mod packed;
 mod pattern;
 mod store;
 mod tier;
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 
@@ -41,20 +45,16 @@ const OVERLAY: &str = include_str!("../data/overlay.json");
 /// Unit prices by provider and model, with the time from which each holds.
 #[derive(Debug)]
 pub struct PriceBook {
-    version: String,
-    source: String,
-    inherit: bool,
     index: index::Index,
-    entries: Vec<entry::Entry>,
-    /// Names of tiers that entries have and that are no provider's.
-    tiers: Vec<Box<str>>,
+    /// Those that were asked for; none for one that cannot be read, which none is of a book that was checked.
+    entries: Box<[OnceLock<Option<Box<entry::Entry>>>]>,
     fallback: Option<Arc<AppliedPrice>>,
 }
 
 impl PriceBook {
     /// The book that is compiled in.
     pub fn embedded() -> Result<Self, PriceBookError> {
-        Self::from_file(&embedded_file()?)
+        Ok(Self::of(include!(concat!(env!("OUT_DIR"), "/book.rs"))))
     }
 
     /// Reads a book.
@@ -64,22 +64,15 @@ impl PriceBook {
 
     /// Checks a book that was read.
     pub fn from_file(file: &BookFile<'_>) -> Result<Self, PriceBookError> {
-        let entries = file.models.iter().map(entry::Entry::new).collect::<Result<Vec<_>, _>>()?;
-        let mut tiers: Vec<Box<str>> = Vec::new();
-        for tier in entries.iter().flat_map(entry::Entry::tiers) {
-            if tier::canonical(tier).is_none() && !tiers.iter().any(|known| **known == *tier) {
-                tiers.push(tier.into());
-            }
+        for model in &file.models {
+            entry::Entry::new(model)?;
         }
-        Ok(Self {
-            version: file.version.as_str().to_owned(),
-            source: file.source.as_str().to_owned(),
-            inherit: file.inherit,
-            index: index::Index::new(file)?,
-            entries,
-            tiers,
-            fallback: None,
-        })
+        Ok(Self::of(pack::pack(file)?))
+    }
+
+    fn of(book: packed::Packed) -> Self {
+        let entries = std::iter::repeat_with(OnceLock::new).take(book.lines.len()).collect();
+        Self { index: index::Index::new(book), entries, fallback: None }
     }
 
     /// Prices tokens that the book has no price for.
@@ -87,7 +80,7 @@ impl PriceBook {
     pub fn with_fallback(mut self, usd_per_token: UnitPrice) -> Self {
         let tokens = Bucket::ALL.into_iter().filter(|b| b.is_token());
         self.fallback = Some(Arc::new(AppliedPrice {
-            book: self.version.clone(),
+            book: self.version().to_owned(),
             source: PriceSource::Fallback,
             entry: String::new(),
             tier: String::new(),
@@ -100,12 +93,25 @@ impl PriceBook {
 
     /// Its version, as stored with every event it priced.
     pub fn version(&self) -> &str {
-        &self.version
+        &self.book().version
     }
 
     /// Where its facts are from.
     pub fn source(&self) -> &str {
-        &self.source
+        &self.book().source
+    }
+
+    fn book(&self) -> &packed::Packed {
+        self.index.book()
+    }
+
+    fn find(&self, provider: Option<&str>, model: &str) -> Option<&entry::Entry> {
+        let at = self.index.find(provider, model)?;
+        let read = || {
+            let model: ModelFile<'_> = serde_json::from_str(self.book().lines.get(at)?).ok()?;
+            entry::Entry::new(&model).ok().map(Box::new)
+        };
+        self.entries.get(at)?.get_or_init(read).as_deref()
     }
 
     /// The prices that an event may have: the entry of its model, and then the fallback, as far as there are
@@ -129,16 +135,18 @@ impl PriceBook {
         tier: &str,
         time: Timestamp,
     ) -> Option<&Arc<AppliedPrice>> {
-        let entry = self.entries.get(self.index.find(provider, model)?)?;
-        let named = || self.tiers.iter().find(|known| known.eq_ignore_ascii_case(tier)).map(|t| &**t);
+        let entry = self.find(provider, model)?;
+        let tiers = &self.book().tiers;
+        let named =
+            || (0..tiers.len()).filter_map(|at| tiers.get(at)).find(|known| known.eq_ignore_ascii_case(tier));
         let served_by = entry.name().split('/').next().unwrap_or_default();
         let tier = named().or_else(|| tier::at(served_by, tier))?;
-        entry.at(time, tier, &self.version, self.inherit)
+        entry.at(time, tier, self.version(), self.book().inherit)
     }
 
     /// The entry of a model, as `provider/model`.
     pub fn entry(&self, provider: Option<&str>, model: &str) -> Option<&str> {
-        Some(self.entries.get(self.index.find(provider, model)?)?.name())
+        Some(self.find(provider, model)?.name())
     }
 }
 
@@ -192,6 +200,21 @@ mod tests {
         assert_eq!(cost(&book, &event).unwrap(), "0.000012");
         let sources: Vec<_> = book.candidates(&event).map(|p| p.source).collect();
         assert_eq!(sources, [PriceSource::Book, PriceSource::Fallback]);
+    }
+
+    #[test]
+    fn what_is_compiled_in_is_what_its_data_says_and_all_of_it_can_be_read() {
+        let file = embedded_file().unwrap();
+        let (book, read) = (PriceBook::embedded().unwrap(), PriceBook::from_file(&file).unwrap());
+        assert!(book.book() == read.book(), "cargo did not run build.rs again");
+        for (at, model) in file.models.iter().enumerate() {
+            let line: ModelFile<'_> = serde_json::from_str(book.book().lines.get(at).unwrap()).unwrap();
+            assert_eq!(
+                (&line.provider, &line.model, &line.prices),
+                (&model.provider, &model.model, &model.prices)
+            );
+            assert!(entry::Entry::new(&line).is_ok(), "{line:?}");
+        }
     }
 
     #[test]

@@ -49,9 +49,8 @@ impl Books {
     /// Starts with the book that is compiled in, with what the operator set over it and any later one.
     pub fn configured(fallback: Option<UnitPrice>, overrides: Vec<Overrides>) -> Result<Self, BooksError> {
         let books = Self::with(Arc::new(PriceBook::embedded()?), fallback, overrides);
-        let file = super::embedded_file()?;
         if !books.0.overrides.is_empty() || fallback.is_some() {
-            books.replace(Arc::new(books.read(&books.compose(file)?)?));
+            books.replace(Arc::new(books.read(&books.compose(super::embedded_file()?)?)?));
         }
         Ok(books)
     }

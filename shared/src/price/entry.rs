@@ -106,11 +106,6 @@ impl Entry {
         &self.name
     }
 
-    /// The tiers that it has prices for, the standard one aside.
-    pub(super) fn tiers(&self) -> impl Iterator<Item = &str> {
-        self.items.iter().map(|item| &*item.tier).filter(|tier| !tier.is_empty())
-    }
-
     /// The prices of a tier at a time; none if they are not known.
     ///
     /// A tier without prices of its own costs what the standard one does: providers bill so where they do not

@@ -1,5 +1,6 @@
 //! Why a file is not a price book.
 
+use super::pack::PackError;
 use crate::money::MoneyError;
 
 /// Why a price file is not a price book.
@@ -48,4 +49,13 @@ pub enum PriceBookError {
         /// Whom.
         fallback: String,
     },
+}
+
+impl From<PackError> for PriceBookError {
+    fn from(error: PackError) -> Self {
+        match error {
+            PackError::Fallback(provider, fallback) => Self::Fallback { provider, fallback },
+            PackError::Line(error) => Self::Malformed(error),
+        }
+    }
 }

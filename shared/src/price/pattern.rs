@@ -3,76 +3,86 @@
 //! Price lists state them as prefixes, parts and regular expressions; an import turns those into globs, so that
 //! looking a model up needs no regular expressions.
 
-/// Globs that all have to hold; one that begins with `!` must not. Written with `&` between them.
+/// One of the globs of a rule, which all have to hold; one that begins with `!` must not. Written with `&` between
+/// them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Rule(Box<[Clause]>);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Clause {
-    wanted: bool,
-    shape: Shape,
+pub(super) struct Clause {
+    pub(super) wanted: bool,
+    pub(super) shape: Shape,
+    /// What stays of it, in lower case.
+    pub(super) text: String,
 }
 
 /// The common shapes apart, as they need no backtracking.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Shape {
-    Exact(Box<str>),
-    Prefix(Box<str>),
-    Suffix(Box<str>),
-    Part(Box<str>),
-    Glob(Box<str>),
-}
-
-impl Rule {
-    /// Reads a rule; names are compared in lower case.
-    pub(super) fn parse(text: &str) -> Self {
-        Self(text.split('&').map(Clause::parse).collect())
-    }
-
-    /// Whether a name, in lower case, is meant.
-    pub(super) fn matches(&self, name: &str) -> bool {
-        self.0.iter().all(|clause| clause.shape.matches(name) == clause.wanted)
-    }
-
-    /// The name, if it is the only one that the rule means.
-    pub(super) fn exact(&self) -> Option<&str> {
-        match &*self.0 {
-            [Clause { wanted: true, shape: Shape::Exact(name) }] => Some(name),
-            _ => None,
-        }
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    Exact,
+    Prefix,
+    Suffix,
+    Part,
+    Glob,
 }
 
 impl Clause {
+    /// Reads a rule; names are compared in lower case.
+    pub(super) fn parse_all(rule: &str) -> Vec<Self> {
+        rule.split('&').map(Self::parse).collect()
+    }
+
     fn parse(text: &str) -> Self {
         let (wanted, text) = text.strip_prefix('!').map_or((true, text), |rest| (false, rest));
-        Self { wanted, shape: Shape::parse(&text.to_lowercase()) }
+        let lower = text.to_lowercase();
+        let (shape, text) = Shape::parse(&lower);
+        Self { wanted, shape, text: text.to_owned() }
+    }
+
+    /// Its shape, and whether it is wanted, as a number.
+    pub(super) fn number(&self) -> u32 {
+        self.shape as u32 * 2 + u32::from(self.wanted)
     }
 }
 
 impl Shape {
-    fn parse(text: &str) -> Self {
-        let plain = |text: &str| !text.contains(['*', '#']);
-        match (text.strip_prefix('*'), text.strip_suffix('*')) {
-            _ if plain(text) => Self::Exact(text.into()),
-            (_, Some(rest)) if plain(rest) => Self::Prefix(rest.into()),
-            (Some(rest), _) if plain(rest) => Self::Suffix(rest.into()),
-            (Some(rest), Some(_)) => match rest.strip_suffix('*') {
-                Some(part) if plain(part) => Self::Part(part.into()),
-                _ => Self::Glob(text.into()),
-            },
-            _ => Self::Glob(text.into()),
-        }
+    /// Of [`Clause::number`].
+    pub(super) fn of_number(number: u32) -> (bool, Self) {
+        let shape = match number / 2 {
+            0 => Self::Exact,
+            1 => Self::Prefix,
+            2 => Self::Suffix,
+            3 => Self::Part,
+            _ => Self::Glob,
+        };
+        (number % 2 == 1, shape)
     }
 
-    fn matches(&self, name: &str) -> bool {
-        match self {
-            Self::Exact(text) => name == &**text,
-            Self::Prefix(text) => name.starts_with(&**text),
-            Self::Suffix(text) => name.ends_with(&**text),
-            Self::Part(text) => name.contains(&**text),
-            Self::Glob(text) => glob(text.as_bytes(), name.as_bytes()),
+    fn parse(text: &str) -> (Self, &str) {
+        let plain = |text: &str| !text.contains(['*', '#']);
+        match (text.strip_prefix('*'), text.strip_suffix('*')) {
+            _ if plain(text) => (Self::Exact, text),
+            (_, Some(rest)) if plain(rest) => (Self::Prefix, rest),
+            (Some(rest), _) if plain(rest) => (Self::Suffix, rest),
+            (Some(rest), Some(_)) => match rest.strip_suffix('*') {
+                Some(part) if plain(part) => (Self::Part, part),
+                _ => (Self::Glob, text),
+            },
+            _ => (Self::Glob, text),
         }
+    }
+}
+
+/// Whether a rule means a name, in lower case.
+pub(super) fn fits(rule: &[Clause], name: &str) -> bool {
+    rule.iter().all(|clause| matches(clause.shape, &clause.text, name) == clause.wanted)
+}
+
+/// Whether a glob means a name, in lower case.
+pub(super) fn matches(shape: Shape, text: &str, name: &str) -> bool {
+    match shape {
+        Shape::Exact => name == text,
+        Shape::Prefix => name.starts_with(text),
+        Shape::Suffix => name.ends_with(text),
+        Shape::Part => name.contains(text),
+        Shape::Glob => glob(text.as_bytes(), name.as_bytes()),
     }
 }
 
@@ -118,15 +128,11 @@ mod tests {
             ("gemini-2.5-pro*&!*-tts&!*-tts-*", "gemini-2.5-pro-exp", "gemini-2.5-pro-preview-tts"),
             ("Mixed-Case*", "mixed-case-7b", "mixed"),
         ] {
-            assert!(Rule::parse(rule).matches(yes), "{rule} {yes}");
-            assert!(!Rule::parse(rule).matches(no), "{rule} {no}");
+            let clauses = Clause::parse_all(rule);
+            assert!(fits(&clauses, yes), "{rule} {yes}");
+            assert!(!fits(&clauses, no), "{rule} {no}");
+            let numbers = clauses.iter().map(|clause| Shape::of_number(clause.number()));
+            assert!(numbers.eq(clauses.iter().map(|clause| (clause.wanted, clause.shape))));
         }
-    }
-
-    #[test]
-    fn only_a_plain_name_is_exact() {
-        assert_eq!(Rule::parse("GPT-4").exact(), Some("gpt-4"));
-        assert_eq!(Rule::parse("gpt-4*").exact(), None);
-        assert_eq!(Rule::parse("!gpt-4").exact(), None);
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::ImportError;
 use super::decimal::parse;
 use crate::price::file::{BookFile, LongFile, ModelFile, PriceFile, ProviderFile, RateTexts, Text};
-use crate::price::pattern::Rule;
+use crate::price::pattern::{Clause, fits};
 
 /// The file, after TOML or JSON was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -106,10 +106,10 @@ impl Overrides {
         }
         for discount in &self.discount {
             let provider = below.provider_id(&discount.provider);
-            let rule = discount.model.as_deref().map(Rule::parse);
+            let rule = discount.model.as_deref().map(Clause::parse_all);
             for model in below.models.iter().filter(|m| m.provider.as_str() == provider) {
                 let name = model.model.as_str().to_lowercase();
-                if rule.as_ref().is_none_or(|rule| rule.matches(&name)) {
+                if rule.as_ref().is_none_or(|rule| fits(rule, &name)) {
                     let at = file
                         .models
                         .iter()
