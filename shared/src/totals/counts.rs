@@ -41,7 +41,7 @@ impl Counts {
 
     /// The same with each sum changed; `change` leaves zero as it is.
     #[must_use]
-    pub(super) fn map(mut self, change: impl Fn(i128) -> i128) -> Self {
+    pub fn map(mut self, change: impl Fn(i128) -> i128) -> Self {
         let sums = match &mut self.0 {
             Held::Few { sums, .. } => sums.as_mut_slice(),
             Held::All(sums) => sums.as_mut_slice(),

@@ -38,7 +38,7 @@ fn positive(delta: &Totals) -> Totals {
         events: delta.events.max(0),
         unpriced_events: delta.unpriced_events.max(0),
         unpriced_tokens: delta.unpriced_tokens.max(0),
-        usage: delta.usage.map(|n| n.max(0)),
+        usage: delta.usage.clone().map(|n| n.max(0)),
         cost: delta.cost.max(UsdSum::ZERO),
         tasks: delta.tasks.map(|n| n.max(0)),
         task_value: delta.task_value.max(UsdSum::ZERO),
