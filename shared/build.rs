@@ -3,7 +3,6 @@
 #![allow(dead_code, unreachable_pub, reason = "the modules are the library's")]
 #![expect(clippy::expect_used, reason = "a build fails by panicking")]
 
-use std::borrow::Cow;
 use std::fmt::Write;
 use std::path::Path;
 use std::{env, fs};
@@ -78,7 +77,7 @@ fn written(book: &Packed) -> String {
     format!("packed::Packed {{ {fields} }}")
 }
 
-fn text(text: &Cow<'static, str>) -> String {
+fn text(text: &str) -> String {
     format!("Cow::Borrowed({text:?})")
 }
 

@@ -164,7 +164,7 @@ fn record(key: &str, events: u32) -> Record {
         event.task_id = Some("T-1".to_owned().try_into().unwrap());
         (n, event)
     };
-    let events = (0..events).map(event).collect();
+    let events = (0..events).map(event);
     let data = RecordData::usage(ContentHash::from("h"), events, &PriceBook::embedded().unwrap());
     Record { agent: agent(), key: RecordKey::parse(key).unwrap(), version: 1, data }
 }

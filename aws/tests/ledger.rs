@@ -106,7 +106,7 @@ async fn tokens(table: &Table) -> i128 {
         let (kind, to) = (ScopeKind::Org, window.end(start));
         let query = RollupQuery { kind, a: None, b: None, window, from: start, to };
         let rows = table.rollup_rows(&query).await.unwrap();
-        sums.push(rows.iter().flat_map(|row| &row.parts.0).map(|part| part.tokens()).sum());
+        sums.push(rows.iter().flat_map(|row| &row.parts.0).map(shared::totals::Totals::tokens).sum());
     }
     assert!(sums.iter().all(|sum| *sum == sums[0]), "{sums:?}");
     sums[0]

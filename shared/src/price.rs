@@ -53,6 +53,7 @@ pub struct PriceBook {
 
 impl PriceBook {
     /// The book that is compiled in.
+    #[expect(clippy::unreadable_literal, clippy::large_stack_arrays, reason = "written by build.rs; statics")]
     pub fn embedded() -> Result<Self, PriceBookError> {
         Ok(Self::of(include!(concat!(env!("OUT_DIR"), "/book.rs"))))
     }

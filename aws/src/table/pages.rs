@@ -271,7 +271,7 @@ pub(super) mod tests {
     fn record(key: &str, seconds: &[i64]) -> Record {
         let usage = Usage::new([(Bucket::Input, 1)]).unwrap();
         let at = |second: &i64| UsageEvent::new(Timestamp::from_second(*second).unwrap(), usage);
-        let events = (0..).zip(seconds.iter().map(at)).collect();
+        let events = (0..).zip(seconds.iter().map(at));
         let data = RecordData::usage(ContentHash::from("h"), events, &PriceBook::embedded().unwrap());
         let (agent, key) = (AgentId::parse("a").unwrap(), RecordKey::parse(key).unwrap());
         Record { agent, key, version: 1, data }

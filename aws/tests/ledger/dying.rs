@@ -70,11 +70,7 @@ fn record(agent: &AgentId, key: &str, begin: i64, seconds: &[i64]) -> Record {
     let usage = Usage::new([(Bucket::Input, 1)]).unwrap();
     let at = |second: &i64| Timestamp::from_second(begin + second).unwrap();
     let events = seconds.iter().map(|second| UsageEvent::new(at(second), usage));
-    let data = RecordData::usage(
-        ContentHash::from("h"),
-        (0..).zip(events).collect(),
-        &PriceBook::embedded().unwrap(),
-    );
+    let data = RecordData::usage(ContentHash::from("h"), (0..).zip(events), &PriceBook::embedded().unwrap());
     Record { agent: agent.clone(), key: RecordKey::parse(key).unwrap(), version: 1, data }
 }
 

@@ -38,7 +38,7 @@ fn reprice(world: &World, usd: &str) {
     let query = RecordQuery { limit: 1_000, ..RecordQuery::default() };
     for record in world.block_on(ledger.records(&query)).unwrap() {
         let Content::Usage(events) = &record.data.content else { continue };
-        let events = events.iter().map(|stored| (stored.i, stored.event.clone())).collect();
+        let events = events.iter().map(|stored| (stored.i, stored.event.clone()));
         let data = RecordData::usage(record.data.hash.clone().unwrap(), events, &book);
         let additions = data.difference(&record.data, &record.agent).unwrap();
         let expected = Some(record.version);

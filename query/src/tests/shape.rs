@@ -168,7 +168,7 @@ fn a_token_continues_only_its_own_question() {
 fn sums_beyond_64_bits_survive_the_answer() {
     let totals = shared::totals::Totals {
         events: 1,
-        usage: std::array::from_fn(|n| if n == 0 { i128::from(u64::MAX) * 10 } else { 0 }),
+        usage: [(shared::usage::Bucket::Input, i128::from(u64::MAX) * 10)].into_iter().collect(),
         ..Default::default()
     };
     let line = crate::SpendLine::new(None, &totals);

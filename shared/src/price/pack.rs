@@ -135,8 +135,8 @@ impl Packing {
             fallback: lists(self.providers.iter().map(|provider| provider.fallback.clone())),
             holders: lists(holders),
             names: texts(self.names.keys().map(String::as_str)),
-            rules: rules(self.providers.iter().map(|provider| &*provider.rules)),
-            own: rules(self.providers.iter().map(|provider| &*provider.own)),
+            rules: rules(&self.providers.iter().map(|provider| &*provider.rules)),
+            own: rules(&self.providers.iter().map(|provider| &*provider.own)),
         }
     }
 }
@@ -177,7 +177,7 @@ fn lists(all: impl Iterator<Item = Vec<u32>>) -> Lists {
     Lists { all: Cow::Owned(flat), ends: Cow::Owned(ends) }
 }
 
-fn rules<'a>(providers: impl Iterator<Item = &'a [(u32, Found)]> + Clone) -> Rules {
+fn rules<'a>(providers: &(impl Iterator<Item = &'a [(u32, Found)]> + Clone)) -> Rules {
     let each = || providers.clone().flatten();
     Rules {
         of: lists(providers.clone().map(|rules| rules.iter().map(|(entry, _)| *entry).collect())),

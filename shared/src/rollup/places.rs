@@ -73,7 +73,7 @@ pub struct Places {
     scope_of: HashMap<Numbers, ScopeAt>,
     scopes: Vec<Numbers>,
     place_of: HashMap<Names, u32>,
-    places: Vec<([ScopeAt; CALL], usize)>,
+    scopes_of_place: Vec<([ScopeAt; CALL], usize)>,
 }
 
 impl Places {
@@ -118,8 +118,8 @@ impl Places {
         for (slot, numbers) in scopes.iter_mut().zip(all).take(len) {
             *slot = self.scope(numbers);
         }
-        let place = number(self.places.len());
-        self.places.push((scopes, len));
+        let place = number(self.scopes_of_place.len());
+        self.scopes_of_place.push((scopes, len));
         self.place_of.insert(names, place);
         Place(place)
     }
@@ -145,7 +145,10 @@ impl Places {
     }
 
     pub(super) fn scopes_of(&self, share: &Share) -> &[ScopeAt] {
-        self.places.get(share.place as usize).and_then(|(scopes, len)| scopes.get(..*len)).unwrap_or_default()
+        self.scopes_of_place
+            .get(share.place as usize)
+            .and_then(|(scopes, len)| scopes.get(..*len))
+            .unwrap_or_default()
     }
 
     /// Scopes in the order of their keys.
