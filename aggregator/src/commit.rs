@@ -45,6 +45,11 @@ impl<L: RecordStore + SequenceStore, M: Metrics, C: Clock> Aggregator<L, M, C> {
             }
             let room = Room::of(&self.ledger);
             let (chunk, commit) = take_chunk(&mut queue, lane.number, &room, &lane.batch.places);
+            if chunk.is_empty() {
+                // It would not even fit alone: the ledger says what to do with it.
+                alone = 1;
+                continue;
+            }
             let added = Added::of(&commit.additions);
             fresh = fresh.saturating_sub(chunk.len());
             match self.ledger.commit(commit).await {

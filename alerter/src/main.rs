@@ -3,8 +3,8 @@
 //! It assumes of its event source mapping on the table's stream: `ReportBatchItemFailures`; `BisectBatchOnFunctionError`;
 //! `MaximumRetryAttempts` and `MaximumRecordAgeInSeconds` -1; `TRIM_HORIZON`, as `LATEST` misses what is written before
 //! the mapping works; a filter on `eventName` INSERT or MODIFY and `Keys.pk.S` with the prefix `R#H#` or `B#`, so that
-//! it is called for rollups and budgets only. And, in the profile `kinesis`, a schedule that sends the sweep every few
-//! minutes; in `direct`, where nothing is scheduled, the sweep is sent when budgets change.
+//! it is called for rollups and budgets only. And, in the profile `kinesis`, a schedule that sends the sweep, each
+//! minute where `AGENTLEDGER_SETTLE_SECONDS` is set; in `direct`, where nothing is scheduled, the sweep is sent when budgets change.
 
 use std::time::Duration;
 

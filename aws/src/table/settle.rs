@@ -20,8 +20,9 @@ use super::{Table, totals};
 pub(super) const READ: usize = 32;
 /// How many entries are brought in together, at most: what is the same rollup is written once.
 pub(super) const GROUP: usize = 320;
-/// After how many additions a group is held to be large enough for a function's memory: some 120 MB of them.
-pub(super) const ROOM: usize = 400_000;
+/// After how many additions a group is held to be large enough for a function's memory. Each of its own rollup they are
+/// half a kilobyte, some 100 MB; the last entries that are read at once come on top.
+pub(super) const ROOM: usize = 200_000;
 /// How many entries may wait for others: each reader of totals reads them.
 pub(super) const OPEN: usize = 256;
 /// How many rollups are written at once.
@@ -159,9 +160,10 @@ impl Table {
             let upto = end.min(last + count(READ));
             for (n, entry) in self.entries(lane, last + 1, upto).await? {
                 for (key, parts) in entry.additions {
-                    let of_rollup = by_rollup.entry(key).or_default();
+                    // Where most are one of a kind, room for four, as a vector begins with, is most of the memory.
+                    let of_rollup = by_rollup.entry(key).or_insert_with(|| Vec::with_capacity(1));
                     let some = parts.0.into_iter().enumerate().filter(|(_, totals)| !totals.is_zero());
-                    of_rollup.extend(some.map(|(part, totals)| Add { n, part, totals }));
+                    some.for_each(|(part, totals)| of_rollup.push(Add { n, part, totals }));
                     adds += 1;
                 }
             }

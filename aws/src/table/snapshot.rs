@@ -56,7 +56,11 @@ impl Table {
         let open: Vec<_> = stream::iter(behind)
             .map(|(lane, at)| async move {
                 let mut entries = self.open_entries(lane, at.settled + 1, at.cut).await?;
-                entries.values_mut().for_each(|entry| entry.additions.retain(|(key, _)| wanted(key)));
+                for entry in entries.values_mut() {
+                    entry.additions.retain(|(key, _)| wanted(key));
+                    // Few of some thousand: the room of the others is not kept.
+                    entry.additions.shrink_to_fit();
+                }
                 Ok::<_, LedgerError>((lane, entries))
             })
             .buffer_unordered(PARALLEL)
@@ -91,12 +95,12 @@ impl Table {
     ) -> Result<BTreeMap<u64, Entry>, LedgerError> {
         let mut stored = self.remembered().known(lane, first, last);
         let next = stored.last_key_value().map_or(first, |(n, _)| n + 1);
-        if next <= last {
-            let read = self.stored_entries(lane, next, last).await?;
-            self.remembered().keep(lane, first, &read);
-            stored.extend(read);
-        }
-        decoded(lane, first, last, &stored)
+        let read = if next <= last { self.stored_entries(lane, next, last).await? } else { BTreeMap::new() };
+        stored.extend(read.iter().map(|(n, bytes)| (*n, Arc::clone(bytes))));
+        let entries = decoded(lane, first, last, &stored)?;
+        // Only what could be read: an entry of several items may have been seen in part.
+        self.remembered().keep(lane, first, &read);
+        Ok(entries)
     }
 
     async fn stored_entries(
