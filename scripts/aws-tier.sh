@@ -28,6 +28,6 @@ step "faults"
 cargo build --locked --workspace --features "$(<scripts/aws-features)" --bin agentledger
 export AGENTLEDGER_COMMAND=$PWD/target/debug/agentledger
 # The full 20,000 events, six minutes, are its default.
-scripts/aws-faults.sh 6000
+scripts/aws-faults.sh 3000
 step "what the functions take"
 BOOTSTRAPS=$PWD/target/x86_64-unknown-linux-gnu/lambda scripts/lambda-bench/measure.sh --quick
