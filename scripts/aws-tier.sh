@@ -10,7 +10,7 @@ done
 step() { printf -- '-- %s (%s)\n' "$*" "$(date +%T)"; }
 
 step "the AWS crate"
-scripts/aws-tests.sh
+scripts/aws-tests.sh 8
 step "the Terraform module"
 scripts/terraform-checks.sh
 step "packages"
