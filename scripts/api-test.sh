@@ -28,7 +28,8 @@ if ! [ "$("$tool/bin/schemathesis" --version 2>/dev/null)" = "schemathesis, vers
     python3 -m venv "$tool"
     "$tool/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$version"
 fi
-cargo build --quiet --locked --workspace --bin agentledger
+# With a test, so that features of dependencies are those of the tests, and nothing is built again after them.
+cargo build --quiet --locked --workspace --bin agentledger --test documents
 program=$root/target/debug/agentledger
 output=$root/target/api-test-output
 rm -rf "$output" && mkdir -p "$output"

@@ -10,7 +10,7 @@ done
 step() { printf -- '-- %s (%s)\n' "$*" "$(date +%T)"; }
 
 step "the AWS crate"
-scripts/aws-tests.sh 8
+scripts/aws-tests.sh
 step "the Terraform module"
 scripts/terraform-checks.sh
 step "packages"
@@ -26,7 +26,7 @@ echo "both profiles came to the same totals"
 step "faults"
 # As it was built for the tests before: without tests, features of their dependencies are not on, and the SDKs are built
 # again.
-cargo test --quiet --locked --workspace --features "$(<scripts/aws-features)" --no-run
+cargo build --quiet --locked --workspace --features "$(<scripts/aws-features)" --bin agentledger --test aws
 export AGENTLEDGER_COMMAND=$PWD/target/debug/agentledger
 # The full 20,000 events, six minutes, are its default.
 scripts/aws-faults.sh 3000

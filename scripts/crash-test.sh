@@ -5,6 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 profile=${PROFILE:-release}
-cargo build --locked --workspace --profile "$profile" --bin agentledger --bin loadtest
+# With a test, so that features of dependencies are those of the tests, and nothing is built again after them.
+cargo build --locked --workspace --profile "$profile" --bin agentledger --bin loadtest --test documents
 built=target/${profile/#dev/debug}
 exec "$built/loadtest" crash --kills "${1:-30}" --seed "${2:-1}" --agentledger "$built/agentledger"

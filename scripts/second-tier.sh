@@ -3,7 +3,7 @@
 # pages, requests generated from the description of the interface, and, where they are present beside the checkout,
 # recorded provider responses. Fails if one that can run was skipped. Usage: scripts/second-tier.sh [CASES]
 #
-# CASES (100) are those of scripts/api-test.sh for each operation, whose own default takes minutes. Needs bash, curl and
+# CASES (200) are those of scripts/api-test.sh for each operation, whose own default takes minutes. Needs bash, curl and
 # python3.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,10 +15,10 @@ echo "-- the commands of the pages"
 cargo test --locked --workspace --test documents -- --ignored --nocapture
 
 echo "-- requests generated from docs/openapi.json"
-scripts/api-test.sh "${1:-100}"
+scripts/api-test.sh "${1:-200}"
 
-echo "-- exactly once, 1,500 further histories"
-AGENTLEDGER_SEEDS=1500 AGENTLEDGER_FIRST_SEED=100000 \
+echo "-- exactly once, 3,000 further histories"
+AGENTLEDGER_SEEDS=3000 AGENTLEDGER_FIRST_SEED=100000 \
     cargo test --locked -p local --test exactly_once -- --nocapture exactly_once_over_random_histories
 
 echo "-- exactly once, as a process: 30 kills"
