@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Counts the instructions that one run of each case of the benchmarks takes, and compares them with
 # scripts/instructions/baseline: other programs on the machine change a time, but not a count.
-# Usage: scripts/instructions.sh [--update]
-#   --update writes the baseline anew, to be committed with the reason.
+# Usage: scripts/instructions.sh [--update | --tools | GROUP]
+#   --update writes the baseline anew, to be committed with the reason. GROUP counts its cases alone, such as those of price.
+#   --tools only sees to what it needs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 baseline=scripts/instructions/baseline
@@ -15,9 +16,13 @@ tolerance_toolchain=20
 tolerance_target=60
 began=$(date +%s)
 
+update=0 tools=0 group=
 case "$#:${1:-}" in
-0: | 1:--update) ;;
-*) echo "usage: scripts/instructions.sh [--update]" >&2 && exit 2 ;;
+0:) ;;
+1:--update) update=1 ;;
+1:--tools) tools=1 ;;
+1:[a-z]*) group=$1 ;;
+*) echo "usage: scripts/instructions.sh [--update | --tools | GROUP]" >&2 && exit 2 ;;
 esac
 
 if ! command -v valgrind >/dev/null; then
@@ -34,6 +39,7 @@ if ! command -v valgrind >/dev/null; then
     fi
 fi
 command -v cc >/dev/null || { echo "cc is missing: install a C compiler (apt-get install gcc)" >&2 && exit 1; }
+[ "$tools" = 0 ] || exit 0
 
 # Only what the cases need: no SDK, no SQLite. Flags of one's own would make another program.
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_RUSTFLAGS
@@ -73,7 +79,7 @@ count() {
 export -f collected count
 export work program valgrind
 
-"$program" >"$work/cases"
+"$program" | grep "^$group" >"$work/cases" || { echo "there is no group $group" >&2 && exit 2; }
 xargs -P "$(nproc)" -L 1 bash -c 'count "$@"' _ <"$work/cases" >"$work/counts"
 # In the order of the cases, whichever was done first.
 awk 'NR == FNR { count[$1] = $2; next } { print $1, count[$1] }' "$work/counts" "$work/cases" >"$work/now"
@@ -91,14 +97,14 @@ took="$(($(date +%s) - began)) s, $built of them to build"
 status=0
 if [ -e "$baseline" ]; then
     awk -v tolerance="$tolerance" -v toolchain="$tolerance_toolchain" -v target="$tolerance_target" \
-        -f scripts/instructions/compare.awk "$baseline" "$work/made-with" "$work/now" || status=$?
+        -v group="$group" -f scripts/instructions/compare.awk "$baseline" "$work/made-with" "$work/now" || status=$?
 else
     echo "there is no $baseline: scripts/instructions.sh --update writes it" >&2
     status=1
 fi
 echo "instructions counted in $took"
 
-if [ "${1:-}" = --update ]; then
+if [ "$update" = 1 ]; then
     {
         echo "# Instructions of one run of each case; written by scripts/instructions.sh --update."
         cat "$work/made-with"

@@ -1,5 +1,5 @@
 # Compares counts with the baseline: compare.awk BASELINE MADE-WITH NOW. Lines are `NAME = VALUE`, of what the counts were
-# made with, or `CASE COUNT`. Fails where a case takes more than the tolerance allows, or is in one of them alone.
+# made with, or `CASE COUNT`. `group` takes the cases that begin with it. Fails where a case takes more than the tolerance allows, or is in one of them alone.
 
 FNR == 1 { file++ }
 /^#/ || NF == 0 { next }
@@ -17,7 +17,8 @@ $2 == "=" {
     next
 }
 
-file == 1 { base[$1] = $2; next }
+file == 1 && substr($1, 1, length(group)) == group { base[$1] = $2 }
+file == 1 { next }
 
 file == 3 {
     if (!head++) {
