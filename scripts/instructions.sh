@@ -11,8 +11,8 @@ baseline=scripts/instructions/baseline
 # code and data come to lie: seen were up to 0.4%. One needless clone in the rating of an event is 2 to 3%.
 tolerance=2
 # Another compiler, C library, valgrind or set of processor features chooses other instructions for the same code, and
-# another architecture has others. Both are estimates: wide enough not to fail for nothing, and what is lost several
-# times over is still seen.
+# another architecture has others. Both are estimates: wide enough not to fail for nothing, and a case that takes
+# twice as many is still seen.
 tolerance_toolchain=20
 tolerance_target=60
 began=$(date +%s)
