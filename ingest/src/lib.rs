@@ -16,6 +16,7 @@ mod problem;
 mod put;
 mod seal;
 mod sequence;
+mod stages;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,9 @@ use shared::mint::{Mint, UuidMint};
 use shared::stream::EventStream;
 
 use crate::lane::Places;
+
+#[doc(hidden)]
+pub use stages::Parsed;
 
 /// How ingest puts.
 #[derive(Clone, Copy, Debug)]

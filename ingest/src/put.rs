@@ -22,8 +22,8 @@ const TARGET_BYTES: usize = 256 << 10;
 const HEAD_BYTES: usize = 512;
 
 /// A stream record and the events in it.
-struct Outgoing {
-    record: PutRecord,
+pub(crate) struct Outgoing {
+    pub(crate) record: PutRecord,
     indexes: Vec<usize>,
     /// Where it goes.
     place: u32,
@@ -110,7 +110,7 @@ impl<S: EventStream, C: Clock, M: Mint> Ingest<S, C, M> {
         Err((waiting, Failure::Unavailable(last)))
     }
 
-    fn pack(
+    pub(crate) fn pack(
         &self,
         entries: Vec<(Entry, Vec<usize>)>,
         mark: Option<SequenceMark>,
