@@ -79,7 +79,7 @@ impl Client {
         let status = response.status().as_u16();
         let text = response.body_mut().read_to_string()?;
         anyhow::ensure!(
-            matches!(status, 200 | 400 | 422),
+            matches!(status, 200 | 400..=499),
             "a provider's response was answered {status}: {text}"
         );
         Ok(status == 200)

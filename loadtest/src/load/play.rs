@@ -9,7 +9,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 
 use super::arrivals::{Arrival, Schedule, start};
-use super::seen::{Receipt, Seen, micros};
+use super::seen::{Seen, micros};
 use super::slow;
 use super::submission::{Kind, Request, Submission, Submissions};
 use crate::wire::{Answer, Connection, Endpoint};
@@ -129,14 +129,7 @@ impl Run {
         }
     }
 
-    pub(crate) fn note(
-        &self,
-        arrival: Arrival,
-        submission: Submission,
-        sent: Instant,
-        begin: Instant,
-        status: u16,
-    ) {
+    fn note(&self, arrival: Arrival, submission: Submission, sent: Instant, begin: Instant, status: u16) {
         let change = self.change(submission);
         let mut seen = self.seen();
         // The clock is read under the lock, so that receipts are in order.
@@ -153,15 +146,15 @@ impl Run {
         }
         seen.accepted.saturating_record(latency);
         seen.served.saturating_record(micros(now.saturating_duration_since(sent)));
-        let since = now.saturating_duration_since(begin);
-        if seen.numbers.add(submission.n) {
-            if let Some(slice) = seen.slice_at(since) {
-                slice.events += u64::try_from(change.0).unwrap_or(0);
-            }
-            seen.receipts.push(Receipt { at: micros(since), events: change.0, tokens: change.1 });
-        } else {
-            seen.repeated += 1;
-        }
+        seen.receipt(submission.n, now.saturating_duration_since(begin), change);
+    }
+
+    /// A receipt of a slow client, whose own pauses are no latency of the server's.
+    pub(crate) fn note_slow(&self, submission: Submission, begin: Instant) {
+        let change = self.change(submission);
+        let mut seen = self.seen();
+        seen.slow[0] += 1;
+        seen.receipt(submission.n, begin.elapsed(), change);
     }
 
     /// What a receipt changes: events, and tokens of this month's calls.

@@ -38,7 +38,7 @@ pub(crate) struct Scenario {
     /// Submissions that take an event back.
     #[serde(default)]
     pub(crate) void_percent: u8,
-    /// Clients beside these that send a byte at a time, as from behind a bad line.
+    /// Clients beside these that send in small pieces, as from behind a bad line.
     #[serde(default)]
     pub(crate) slow_clients: u32,
     /// The server is killed when so much of the time is over, and started again.

@@ -95,6 +95,18 @@ impl Seen {
         self.slices.get_mut(at.min(last))
     }
 
+    /// A receipt, so long after the beginning, and by how many events and tokens it changes the totals.
+    pub(crate) fn receipt(&mut self, n: u64, since: Duration, (events, tokens): (i32, i64)) {
+        if !self.numbers.add(n) {
+            self.repeated += 1;
+            return;
+        }
+        if let Some(slice) = self.slice_at(since) {
+            slice.events += u64::try_from(events).unwrap_or(0);
+        }
+        self.receipts.push(Receipt { at: micros(since), events, tokens });
+    }
+
     pub(crate) fn answered(&mut self, word: &str) {
         match self.answers.get_mut(word) {
             Some(count) => *count += 1,

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::arrivals::Arrival;
 use super::play::{Run, ended};
 use super::submission::{OF_A_SLOW_CLIENT, Request, SLOW};
 use crate::wire::Connection;
@@ -41,13 +40,11 @@ pub(super) async fn client(run: Arc<Run>, client: u32, begin: Instant) -> anyhow
         }
         let due = Instant::now();
         loop {
-            let sent = Instant::now();
             let answer = connection.send_slowly(&pieces, PAUSE).await;
             if let Ok(answer) = &answer
                 && ended(answer, submission)?
             {
-                run.note(Arrival { n, due: Instant::now() }, submission, sent, begin, answer.status);
-                run.seen().slow[0] += 1;
+                run.note_slow(submission, begin);
                 break;
             }
             run.seen().retries += 1;
