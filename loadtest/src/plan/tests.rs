@@ -1,0 +1,3 @@
+//! The model against `docs/cost.md`, the module's variables, itself, and the simulation.
+
+mod cost_page;
