@@ -27,7 +27,7 @@ use clap::Args;
 use crate::say;
 use choose::{Plan, choose};
 use config::{Config, Profile};
-use workload::Workload;
+use workload::{Arrivals, Workload};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -52,6 +52,9 @@ pub(crate) struct Options {
     /// The part of all events that the busiest agent sends, in percent; as much as the others if left out.
     #[arg(long, value_parser = percent)]
     busiest: Option<f64>,
+    /// How submissions follow each other.
+    #[arg(long, value_enum, default_value_t = Arrivals::Random)]
+    arrivals: Arrivals,
     #[command(flatten)]
     given: Given,
     /// Play it, beside what is computed.
@@ -112,6 +115,7 @@ fn percent(text: &str) -> Result<f64, String> {
 #[expect(clippy::float_arithmetic, reason = "a part of the traffic")]
 fn workload(options: &Options) -> Workload {
     let mut load = Workload::of(options.agents, options.rate, options.batch);
+    load.arrivals = options.arrivals;
     load.shape.budgets = options.budgets;
     load.busiest = options.busiest.map_or(load.busiest, |percent| (percent / 100.0).max(load.busiest));
     load

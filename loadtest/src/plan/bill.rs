@@ -88,8 +88,7 @@ impl Bill {
     /// What `docs/cost.md` has in its table, for a million events.
     #[cfg(test)]
     pub(crate) fn usage_per_million(&self) -> Decimal {
-        let usage = self.lines.iter().filter(|line| line.is_usage).map(|line| line.usd).sum();
-        self.per_million(usage)
+        self.per_million(self.lines.iter().filter(|line| line.is_usage).map(|line| line.usd).sum())
     }
 
     /// Dollars a month as dollars for a million events.

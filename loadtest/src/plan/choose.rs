@@ -11,8 +11,9 @@ use super::workload::Workload;
 
 /// Events of a submission that are tried when a workload cannot be carried as it is.
 const LARGER: [u32; 9] = [2, 5, 10, 20, 50, 100, 200, 300, 500];
-/// Memory that is tried, in MB.
-const MEMORY: [u32; 4] = [256, 512, 1_024, WHOLE_MB];
+/// Memory of the alerter in MB, and batches of a shard at a time, that are tried.
+const ALERTERS: [(u32, u32); 6] =
+    [(256, 1), (512, 1), (1_024, 1), (WHOLE_MB, 1), (WHOLE_MB, 4), (WHOLE_MB, 10)];
 
 /// A configuration, and what becomes of it.
 #[derive(Clone, Debug)]
@@ -58,18 +59,21 @@ pub(crate) fn choose(load: &Workload, profile: Profile, window_s: u32, given: &G
     let first = given.over(Config::of(load, profile, window_s));
     let mut best: Option<Plan> = None;
     for lanes in candidates(&first, given) {
-        for memory in MEMORY.into_iter().filter(|mb| *mb >= first.aggregator_mb.min(512) && *mb >= 512) {
-            for alerter in [(256, 1), (512, 1), (1_024, 1), (WHOLE_MB, 1), (WHOLE_MB, 4), (WHOLE_MB, 10)] {
+        for memory in [512, 1_024, WHOLE_MB] {
+            for (alerter_mb, alerter_parallelization) in ALERTERS {
                 let config = Config {
                     aggregator_mb: memory,
-                    alerter_mb: alerter.0,
-                    alerter_parallelization: alerter.1,
+                    alerter_mb,
+                    alerter_parallelization,
                     ..first.with_lanes(lanes)
                 };
                 let plan = Plan::of(load, given.over(config));
-                let is_better = best.as_ref().is_none_or(|best| rank(&plan) < rank(best));
-                if is_better {
+                let is_enough = plan.demand.alerter_busy < PLANNED;
+                if best.as_ref().is_none_or(|best| rank(&plan) < rank(best)) {
                     best = Some(plan);
+                }
+                if is_enough {
+                    break;
                 }
             }
         }

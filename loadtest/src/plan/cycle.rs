@@ -201,9 +201,10 @@ impl Commit {
             some + commit.adds.rollups() <= COMMIT_ITEMS
         };
         let most = COMMIT_RECORDS.min(records);
-        let mut some = most;
-        while some > 1.0 && !fits(some) {
-            some = (some - 1.0).max(1.0);
+        let (mut some, mut beyond) = if fits(most) { (most, most) } else { (most.min(1.0), most) };
+        while beyond - some > 0.5 {
+            let middle = f64::midpoint(some, beyond);
+            if fits(middle) { some = middle } else { beyond = middle }
         }
         empty.with_records(load, config, some)
     }

@@ -3,7 +3,7 @@
 
 use super::config::{Config, Profile};
 use super::cycle::Cycle;
-use super::lanes::{fullest, spread, writers};
+use super::lanes::{Writer, fullest, range, spread, writers};
 use super::numbers::{begun, up};
 use super::workload::{Arrivals, Workload};
 use super::{service, sizes};
@@ -17,6 +17,9 @@ const FIRST_PARTITIONS: u32 = 4;
 const REMEMBERED: f64 = 16.0 * KB * KB;
 /// Models and teams with metrics of their own, at most.
 const METRIC_NAMES: u32 = 20;
+
+/// How a writer's cycle is computed.
+type CycleOf = fn(&Workload, &Config, &Writer) -> Cycle;
 
 /// Rates of a second, where nothing else is said.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -77,19 +80,25 @@ pub(crate) struct Demand {
 }
 
 impl Demand {
+    /// With batches as they become.
     pub(crate) fn of(load: &Workload, config: &Config) -> Self {
+        Self::with(load, config, Cycle::steady)
+    }
+
+    /// With a writer's cycles as they are said to be.
+    pub(super) fn with(load: &Workload, config: &Config, cycle_of: CycleOf) -> Self {
         let submissions = load.submissions();
         let bytes = sizes::stream_record(load.batch);
         let kb = begun(bytes + 2.0, KB);
         let mut made = Self::nothing(load, config);
         let mut changes = Changes::default();
         for writer in writers(load, config) {
-            let cycle = Cycle::steady(load, config, &writer);
+            let cycle = cycle_of(load, config, &writer);
             made.add(&cycle, f64::from(writer.count));
             changes.add(&cycle, f64::from(writer.count));
         }
         let slowest = fullest(load, config);
-        made.cycle = Cycle::steady(load, config, &slowest);
+        made.cycle = cycle_of(load, config, &slowest);
         made.gathered_busy = Cycle::gathered(load, config, &slowest).busy();
         made.busy = made.cycle.busy();
         made.aggregator_longest_ms = made.cycle.longest_ms();
@@ -113,7 +122,7 @@ impl Demand {
         let busiest = load.busiest.max(1.0 / f64::from(load.agents));
         made.pages_key = pages_of(load, config, busiest);
         made.alerter(load, config, &changes);
-        made.latency(config);
+        made.latency(load, config, cycle_of);
         made.stored = (sizes::record_writes(load.batch) / 2.0 * KB * 0.75 + 100.0) / f64::from(load.batch);
         made
     }
@@ -184,11 +193,14 @@ impl Demand {
         }
     }
 
-    fn latency(&mut self, config: &Config) {
-        let cycle = &self.cycle;
-        self.total_s =
-            if cycle.is_full { cycle.period_s } else { cycle.gathered_s } + cycle.commit_ms / 1_000.0;
-        self.rollup_s = cycle.waits_s() + cycle.longest_ms() / 1_000.0;
+    /// In whichever lane it takes longest.
+    fn latency(&mut self, load: &Workload, config: &Config, cycle_of: CycleOf) {
+        for writer in range(load, config) {
+            let cycle = cycle_of(load, config, &writer);
+            let first = if cycle.is_full { cycle.period_s } else { cycle.gathered_s };
+            self.total_s = self.total_s.max(first + cycle.commit_ms / 1_000.0);
+            self.rollup_s = self.rollup_s.max(cycle.waits_s() + cycle.longest_ms() / 1_000.0);
+        }
         self.alert_s = self.rollup_s + f64::from(config.alerter_window_s) + self.alerter_ms / 1_000.0;
     }
 

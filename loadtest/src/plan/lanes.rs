@@ -15,6 +15,8 @@ const BUSY: f64 = 20.0;
 const MEMORY_S: f64 = 1.5;
 /// An agent with up to this part of an even place's traffic keeps to one place.
 const PART: f64 = 4.0;
+/// Writers that are looked at between the emptiest and the fullest.
+const STEPS: f64 = 8.0;
 
 /// Writers that get the same.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,6 +47,16 @@ pub(crate) fn fullest(load: &Workload, config: &Config) -> Writer {
     let rest = 1.0 - hot;
     let others = mean.share * rest * unevenness(load, places);
     Writer { share: (others + hot * (1.0 / over).min(1.0)).clamp(mean.share, 1.0), ..mean }
+}
+
+/// Writers from the one that is expected to get least to the one with most: where a batch is full, the emptier wait for
+/// longer.
+pub(crate) fn range(load: &Workload, config: &Config) -> Vec<Writer> {
+    let fullest = fullest(load, config);
+    let places = if config.is_direct() { SPREAD * config.lanes } else { config.lanes };
+    let emptiest = writer(load, places, 1, 1).share / unevenness(load, places);
+    let step = (fullest.share - emptiest) / STEPS;
+    (0..=8_u32).map(|n| Writer { share: emptiest + step * f64::from(n), ..fullest }).collect()
 }
 
 /// How much more than the mean the fullest of so many places gets, as agents fall on them by hash: the largest of

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::choose::Plan;
 use super::config::Profile;
 use super::quotas::{Kind, Limit};
+use super::sizes;
 use super::table::{lines, number, thousands};
 use super::terraform;
 
@@ -46,7 +47,7 @@ pub(crate) fn text(plan: &Plan) -> Vec<String> {
     text.push("\nTerraform variables".to_owned());
     text.extend(terraform::tfvars(&terraform::variables(plan)).iter().map(|line| format!("  {line}")));
     text.push("\nWhat it comes to".to_owned());
-    text.extend(lines(&sizes(plan)));
+    text.extend(lines(&footprint(plan)));
     text.push("\nExpected cost (list prices of us-east-1, docs/cost.md)".to_owned());
     text.extend(lines(&costs(plan)));
     text.push("\nFrom receipt, at most, in the fullest lane".to_owned());
@@ -85,7 +86,7 @@ fn row(cells: &[&str]) -> Vec<String> {
     cells.iter().map(|cell| (*cell).to_owned()).collect()
 }
 
-fn sizes(plan: &Plan) -> Vec<Vec<String>> {
+fn footprint(plan: &Plan) -> Vec<Vec<String>> {
     let (d, config) = (&plan.demand, &plan.config);
     let mut rows = vec![row(&[
         "ingest",
@@ -134,6 +135,17 @@ fn sizes(plan: &Plan) -> Vec<Vec<String>> {
             number(d.alerter_calls),
             number(d.alerter_ms / 1_000.0),
             number(d.alerter_at_work)
+        ),
+    ]));
+    let [least, most] = sizes::listing_reads(100.0);
+    rows.push(row(&[
+        "reading",
+        &format!(
+            "{} read units for one total, {} to {} for an agent's 100 newest events, {} for one of them",
+            number(sizes::snapshot_reads(config.lanes) + sizes::scope_reads(config.lanes)),
+            number(least),
+            number(most),
+            number(sizes::record_reads(plan.load.batch.min(100)))
         ),
     ]));
     rows.push(row(&["metrics", &format!("{} calls/s, {} series", number(d.metric_calls), d.metric_series)]));

@@ -4,7 +4,7 @@
 use super::numbers::common_divisor;
 
 /// How submissions of agents follow each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Arrivals {
     /// Agents take turns, all begin a task at the beginning, and one ingest process takes all: as `docs/cost.md`
     /// counts them.

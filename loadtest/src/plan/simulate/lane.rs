@@ -268,7 +268,7 @@ fn commits(sorted: &[Arrival], rules: &Rules, rollups: &mut Rollups) -> (Vec<Ent
             taken += 1;
             match calls.last_mut() {
                 Some(last) if last.slot == one.slot && last.first + last.count == one.first => {
-                    last.count += batch
+                    last.count += batch;
                 }
                 _ => calls.push(one),
             }
