@@ -1,6 +1,8 @@
 //! Which configuration carries a workload.
 #![expect(clippy::float_arithmetic, reason = "rates and expected counts; no money")]
 
+use rust_decimal::Decimal;
+
 use super::Given;
 use super::bill::Bill;
 use super::config::{Config, MOST_LANES, PLANNED, Profile};
@@ -47,9 +49,7 @@ impl Plan {
     /// How far beyond what is planned with it is, over all that no request to AWS moves.
     fn excess(&self) -> f64 {
         let own = self.limits.iter().filter(|limit| limit.kind != Kind::Quota && limit.name != "lanes");
-        own.filter(|limit| limit.name != "aggregator: batches at a time")
-            .map(|limit| (limit.used_part() - PLANNED).max(0.0))
-            .sum()
+        own.map(|limit| (limit.used_part() - PLANNED).max(0.0)).sum()
     }
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn choose(load: &Workload, profile: Profile, window_s: u32, given: &G
                 };
                 let plan = Plan::of(load, given.over(config));
                 let is_enough = plan.demand.alerter_busy < PLANNED;
-                if best.as_ref().is_none_or(|best| rank(&plan) < rank(best)) {
+                if best.as_ref().is_none_or(|best| is_better(&plan, best)) {
                     best = Some(plan);
                 }
                 if is_enough {
@@ -81,9 +81,14 @@ pub(crate) fn choose(load: &Workload, profile: Profile, window_s: u32, given: &G
     best.unwrap_or_else(|| Plan::of(load, first))
 }
 
-/// Less is better: first what is beyond the plan, in percent, then dollars.
-fn rank(plan: &Plan) -> (u32, rust_decimal::Decimal, u32) {
-    (super::numbers::up(plan.excess() * 100.0), plan.bill.total(), plan.config.lanes)
+/// Whether it is less beyond what is planned, or as much for clearly less: what is a few percent cheaper is no reason to
+/// leave Terraform's defaults, which are tried first.
+fn is_better(plan: &Plan, than: &Plan) -> bool {
+    let percent = |plan: &Plan| super::numbers::up(plan.excess() * 100.0);
+    match percent(plan).cmp(&percent(than)) {
+        std::cmp::Ordering::Equal => plan.bill.total() < than.bill.total() * Decimal::new(95, 2),
+        order => order.is_lt(),
+    }
 }
 
 /// Lanes to try: those that the stream needs, and more.

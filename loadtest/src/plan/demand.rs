@@ -176,21 +176,19 @@ impl Demand {
         let kept = (REMEMBERED / ((units + others) * 4.0 * KB)).min(1.0);
         let again = looks * (1.0 - kept) * (units + others);
         let step_s = f64::from(config.alerter_window_s).max(self.alerter_ms / 1_000.0).max(0.1);
-        // More units a second are more partitions, and more partitions more shards, whose alerters read.
-        for _ in 0..8 {
-            let shards = f64::from(self.table_shards);
-            let by_shard = f64::from(config.alerter_parallelization);
-            self.alerter_calls = changes.calls(shards, step_s, f64::from(config.alerter_batch));
-            let fresh = changes.settles * units * shards * kept;
-            self.alerter_reads = self.alerter_calls * (looked + again) + fresh;
-            self.journal_reads = (fresh + self.alerter_calls * again) / lanes;
-            self.lanes_reads = self.alerter_calls * (looks + 1.0) * (snapshot - lanes);
-            let of_busiest = changes.watched * (1.0 / shards).max(changes.widest_part() / BUCKETS);
-            self.alerter_busy =
-                of_busiest / f64::from(config.alerter_batch) * (self.alerter_ms / 1_000.0) / by_shard;
-            self.alerter_at_work = self.alerter_calls * self.alerter_ms / 1_000.0;
-            self.table_shards = partitions(self.writes(), self.reads());
-        }
+        // What the alerters read again they read of partitions that are there: if those do not bear it, that is a limit.
+        self.table_shards = partitions(self.writes(), self.aggregator_reads);
+        let shards = f64::from(self.table_shards);
+        let by_shard = f64::from(config.alerter_parallelization);
+        self.alerter_calls = changes.calls(shards, step_s, f64::from(config.alerter_batch));
+        let fresh = changes.settles * units * shards * kept;
+        self.alerter_reads = self.alerter_calls * (looked + again) + fresh;
+        self.journal_reads = (fresh + self.alerter_calls * again) / lanes;
+        self.lanes_reads = self.alerter_calls * (looks + 1.0) * (snapshot - lanes);
+        let of_busiest = changes.watched * (1.0 / shards).max(changes.widest_part() / BUCKETS);
+        let of_batch = of_busiest / f64::from(config.alerter_batch);
+        self.alerter_busy = of_batch * (self.alerter_ms / 1_000.0) / by_shard;
+        self.alerter_at_work = self.alerter_calls * self.alerter_ms / 1_000.0;
     }
 
     /// In whichever lane it takes longest.
@@ -198,8 +196,14 @@ impl Demand {
         for writer in range(load, config) {
             let cycle = cycle_of(load, config, &writer);
             let first = if cycle.is_full { cycle.period_s } else { cycle.gathered_s };
-            self.total_s = self.total_s.max(first + cycle.commit_ms / 1_000.0);
-            self.rollup_s = self.rollup_s.max(cycle.waits_s() + cycle.longest_ms() / 1_000.0);
+            // While the one before it was settled, a batch may have waited.
+            let late = (cycle.longest_ms() / 1_000.0 - cycle.period_s).max(0.0);
+            self.total_s = self.total_s.max(first + late + cycle.commit_ms / 1_000.0);
+            // A batch that comes just before it is due leaves it to the next.
+            let by_time = config.settle_s() + cycle.period_s;
+            let is_by_time = cycle.batches > 1 && cycle.waits_s() >= config.settle_s();
+            let waits = if is_by_time { by_time } else { cycle.waits_s() };
+            self.rollup_s = self.rollup_s.max(waits + cycle.longest_ms() / 1_000.0);
         }
         self.alert_s = self.rollup_s + f64::from(config.alerter_window_s) + self.alerter_ms / 1_000.0;
     }
@@ -282,14 +286,19 @@ fn unevenness(load: &Workload) -> f64 {
     1.0 + ((BUCKETS - 1.0) / f64::from(load.agents)).sqrt() * (2.0 * BUCKETS.ln()).sqrt()
 }
 
-/// Notes of an hour: each process notes each of its agents once.
+/// Notes of an hour: each process notes each agent once that it hears of in the hour; `docs/cost.md` takes it for all of
+/// them.
 fn noted(load: &Workload, config: &Config) -> f64 {
-    let agents = f64::from(load.agents);
-    let of_all: f64 = match load.arrivals {
-        Arrivals::InTurn => agents * f64::from(processes(config)),
-        Arrivals::Random => writers(load, config).iter().map(|w| w.agents * f64::from(w.count)).sum(),
+    let of = |writer: &Writer| {
+        let heard =
+            writer.agents * (1.0 - (-load.submissions() * writer.share * 3_600.0 / writer.agents).exp());
+        f64::from(writer.count) * heard
     };
-    of_all + 3.0 * f64::from(processes(config))
+    let agents: f64 = match load.arrivals {
+        Arrivals::InTurn => f64::from(load.agents) * f64::from(processes(config)),
+        Arrivals::Random => writers(load, config).iter().map(of).sum(),
+    };
+    agents + 3.0 * f64::from(processes(config))
 }
 
 /// Read units of a minute: each process reads books, and what was spent for `SpendToDate`.

@@ -73,7 +73,7 @@ fn writer(load: &Workload, places: u32, keys: u32, count: u32) -> Writer {
     let over = spread(load, places, 1.0 / agents);
     let share = f64::from(keys) / f64::from(places);
     let heard = if over < places { 1.0 - (1.0 - share).powf(f64::from(over)) } else { 1.0 };
-    Writer { count, share, agents: agents * heard }
+    Writer { count, share, agents: (agents * heard).max(1.0) }
 }
 
 /// Over how many places an agent with that part of the traffic goes. Each process goes by what it saw itself: one that

@@ -78,7 +78,7 @@ impl Limit {
 
 /// All limits, the most used first.
 pub(crate) fn limits(load: &Workload, config: &Config, demand: &Demand) -> Vec<Limit> {
-    let mut limits = functions(demand, config);
+    let mut limits = functions(demand);
     limits.extend(table(demand));
     limits.extend(ends(load, demand));
     match config.profile {
@@ -119,7 +119,9 @@ fn stream(demand: &Demand, config: &Config) -> Vec<Limit> {
             remedy: "a second deployment, with a part of the agents: Terraform takes 256 lanes",
             source: OURS,
         },
-        Limit {
+    ];
+    if config.lanes > config.consumers() {
+        limits.push(Limit {
             name: "aggregator: batches at a time",
             used: f64::from(config.lanes),
             most: f64::from(config.consumers().max(1)),
@@ -127,8 +129,8 @@ fn stream(demand: &Demand, config: &Config) -> Vec<Limit> {
             kind: Kind::Setting,
             remedy: "more shards (shard_count) or more batches of each (aggregator_batching.parallelization, up to 10)",
             source: "https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html",
-        },
-    ];
+        });
+    }
     limits.push(match config.profile {
         Profile::KinesisProvisioned => Limit {
             name: "stream: shards of the account",
@@ -152,7 +154,7 @@ fn stream(demand: &Demand, config: &Config) -> Vec<Limit> {
     limits
 }
 
-fn functions(demand: &Demand, config: &Config) -> Vec<Limit> {
+fn functions(demand: &Demand) -> Vec<Limit> {
     let at_work = demand.ingest_at_work() + demand.aggregator_at_work + demand.alerter_at_work;
     let busy = |name, used, kind, remedy| Limit {
         name,
@@ -213,9 +215,6 @@ fn functions(demand: &Demand, config: &Config) -> Vec<Limit> {
             source: LAMBDA,
         },
     ]
-    .into_iter()
-    .filter(|limit| limit.most > 0.0 && config.lanes > 0)
-    .collect()
 }
 
 fn table(demand: &Demand) -> Vec<Limit> {

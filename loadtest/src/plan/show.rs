@@ -12,7 +12,7 @@ use super::table::{lines, number, thousands};
 use super::terraform;
 
 /// Limits with less of them used are not listed.
-const SHOWN: f64 = 0.02;
+const SHOWN: f64 = 0.03;
 
 fn profile(plan: &Plan) -> &'static str {
     match plan.config.profile {
@@ -50,7 +50,7 @@ pub(crate) fn text(plan: &Plan) -> Vec<String> {
     text.extend(lines(&footprint(plan)));
     text.push("\nExpected cost (list prices of us-east-1, docs/cost.md)".to_owned());
     text.extend(lines(&costs(plan)));
-    text.push("\nFrom receipt, at most, in the fullest lane".to_owned());
+    text.push("\nFrom receipt, at most, in whichever lane it takes longest".to_owned());
     text.extend(lines(&latency(plan)));
     text.push("\nLimits, the most used first".to_owned());
     text.extend(lines(&used(plan)));
@@ -176,7 +176,12 @@ fn latency(plan: &Plan) -> Vec<Vec<String>> {
         return vec![row(&["without bound: the aggregator falls behind"])];
     }
     let at = |what: &str, seconds: f64| row(&[what, &format!("{} s", number(seconds))]);
-    vec![at("in totals", d.total_s), at("rollups written", d.rollup_s), at("alert sent", d.alert_s)]
+    let alert = if d.alerter_busy > 1.0 {
+        row(&["alert sent", "without bound: the alerter falls behind"])
+    } else {
+        at("alert sent", d.alert_s)
+    };
+    vec![at("in totals", d.total_s), at("rollups written", d.rollup_s), alert]
 }
 
 fn used(plan: &Plan) -> Vec<Vec<String>> {

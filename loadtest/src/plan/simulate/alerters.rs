@@ -11,11 +11,11 @@ const STEP: f64 = 0.1;
 /// Buckets of the kinds that call the alerter: org, team, agent, task, model, provider (`aws/src/table/keys.rs`).
 const BUCKETS: [u32; 6] = [1, 4, 16, 16, 4, 1];
 
-/// An invocation, by its begin and end.
-type Call = (f64, f64);
+/// An invocation, by its begin and end, and the part of a full batch that it took.
+type Call = (f64, f64, f64);
 
 pub(super) struct Alerters {
-    /// The invocations of each shard, and the part of the time that each worked.
+    /// The invocations of each shard, and the part of what it can take that it took.
     calls: Vec<Vec<Call>>,
     busy: Vec<f64>,
 }
@@ -55,7 +55,7 @@ impl Alerters {
         let (mut calls, mut busy) = (Vec::new(), Vec::new());
         for of_shard in &changes {
             let made = invocations(of_shard, config, demand.alerter_ms / 1_000.0);
-            let measured = |(begin, end): &Call| (end.min(seconds) - begin.max(warm)).max(0.0);
+            let measured = |(begin, end, part): &Call| (end.min(seconds) - begin.max(warm)).max(0.0) * part;
             busy.push(made.iter().map(measured).sum::<f64>() / (seconds - warm));
             calls.push(made);
         }
@@ -70,7 +70,7 @@ impl Alerters {
     pub(super) fn from(&self, at: f64, salt: usize) -> Option<f64> {
         let calls = self.calls.get(salt.wrapping_mul(31) % self.calls.len())?;
         // Its change is in the batch that is taken next.
-        let next = calls.get(calls.partition_point(|(begin, _)| *begin < at))?;
+        let next = calls.get(calls.partition_point(|(begin, ..)| *begin < at))?;
         Some(next.1 - at)
     }
 }
@@ -87,7 +87,7 @@ fn invocations(changes: &[f64], config: &Config, takes_s: f64) -> Vec<Call> {
         pending += count;
         let is_ready = pending >= batch || (pending > 0.0 && now >= since + window);
         if is_ready && now >= free_at {
-            calls.push((now, now + takes_s));
+            calls.push((now, now + takes_s, (pending / batch).min(1.0)));
             free_at = now + takes_s;
             pending = (pending - batch).max(0.0);
             since = now;

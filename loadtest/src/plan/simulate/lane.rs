@@ -90,6 +90,7 @@ pub(super) struct Lane {
     unsettled: Vec<f64>,
     measured_from: f64,
     worked: f64,
+    left: u32,
     pub(super) seen: Counted,
     pub(super) total: Histogram<u64>,
     pub(super) rollup: Histogram<u64>,
@@ -105,6 +106,7 @@ impl Lane {
             unsettled: Vec::new(),
             measured_from: at,
             worked: 0.0,
+            left: 0,
             seen: Counted::default(),
             total: histogram(),
             rollup: histogram(),
@@ -120,10 +122,9 @@ impl Lane {
         self.worked - (self.free_at - until.max(self.measured_from)).max(0.0).min(self.worked)
     }
 
-    /// Events that wait beyond a batch.
+    /// Events that had come and found no place in the last batch.
     pub(super) fn waiting(&self, rules: &Rules) -> f64 {
-        let most = u32::try_from(self.queue.len()).unwrap_or(u32::MAX);
-        f64::from(most) * f64::from(rules.load.batch)
+        f64::from(self.left) * f64::from(rules.load.batch)
     }
 
     /// Does what there is to do up to that time.
@@ -146,6 +147,8 @@ impl Lane {
             }
             let there = self.queue.iter().take(rules.full).take_while(|arrival| arrival.at <= start).count();
             let batch: Vec<Arrival> = self.queue.drain(..there).collect();
+            let left = self.queue.iter().take_while(|arrival| arrival.at <= start).count();
+            self.left = u32::try_from(left).unwrap_or(u32::MAX);
             self.work(&batch, start, rules, rollups, settled);
         }
     }
