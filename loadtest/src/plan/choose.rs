@@ -81,12 +81,15 @@ pub(crate) fn choose(load: &Workload, profile: Profile, window_s: u32, given: &G
     best.unwrap_or_else(|| Plan::of(load, first))
 }
 
-/// Whether it is less beyond what is planned, or as much for clearly less: what is a few percent cheaper is no reason to
-/// leave Terraform's defaults, which are tried first.
+/// Whether it is less beyond what is planned; or as much for clearly less, with alerts no later. What is a few percent
+/// cheaper is no reason to leave Terraform's defaults, which are tried first.
 fn is_better(plan: &Plan, than: &Plan) -> bool {
     let percent = |plan: &Plan| super::numbers::up(plan.excess() * 100.0);
     match percent(plan).cmp(&percent(than)) {
-        std::cmp::Ordering::Equal => plan.bill.total() < than.bill.total() * Decimal::new(95, 2),
+        std::cmp::Ordering::Equal => {
+            plan.bill.total() < than.bill.total() * Decimal::new(95, 2)
+                && plan.demand.alert_s <= than.demand.alert_s
+        }
         order => order.is_lt(),
     }
 }

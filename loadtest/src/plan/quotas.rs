@@ -45,6 +45,9 @@ const THRESHOLDS: f64 = 3.0;
 /// What the code or AWS's mapping gives: nothing documents it elsewhere.
 const OURS: &str = "docs/adr/0009-dynamodb.md";
 
+const RAISE: &str = "raise the table's throughput quota (Service Quotas, DynamoDB), and pre-warm the table; or larger submissions";
+const LOOK_LESS: &str = "fewer budgets, or larger submissions, which leave less open: for each budget the alerters read what is open in all lanes; or raise the table's throughput quota (Service Quotas, DynamoDB)";
+
 /// Whether a limit can be moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
@@ -236,18 +239,24 @@ fn table(demand: &Demand) -> Vec<Limit> {
         remedy,
         source: PARTITION,
     };
-    let quota = |name, used, unit| Limit {
+    let of_alerters = demand.alerter_reads > demand.aggregator_reads;
+    let quota = |name, used, unit, remedy| Limit {
         name,
         used,
         most: TABLE_UNITS,
         unit,
         kind: Kind::Quota,
-        remedy: "raise the table's throughput quota (Service Quotas, DynamoDB), and pre-warm the table; or larger submissions",
+        remedy,
         source: TABLE,
     };
     vec![
-        quota("table: write units", demand.writes(), "write units/s"),
-        quota("table: read units", demand.reads(), "read units/s"),
+        quota("table: write units", demand.writes(), "write units/s", RAISE),
+        quota(
+            "table: read units",
+            demand.reads(),
+            "read units/s",
+            if of_alerters { LOOK_LESS } else { RAISE },
+        ),
         writes(
             "hot key: J#LANE, a lane's journal",
             demand.journal_key,

@@ -13,6 +13,8 @@ use super::terraform;
 
 /// Limits with less of them used are not listed.
 const SHOWN: f64 = 0.03;
+/// What is asked of AWS, for each that is expected to be used.
+const ROOM: f64 = 1.4;
 
 fn profile(plan: &Plan) -> &'static str {
     match plan.config.profile {
@@ -25,6 +27,11 @@ fn profile(plan: &Plan) -> &'static str {
 fn usd(amount: Decimal) -> String {
     let places = if amount >= Decimal::ONE_HUNDRED { 0 } else { 2 };
     format!("${}", thousands(&format!("{amount:.places$}")))
+}
+
+/// Dollars for a million events.
+fn each(amount: Decimal) -> String {
+    if amount < Decimal::new(5, 4) { "<$0.001".to_owned() } else { format!("${amount:.3}") }
 }
 
 fn percent(part: f64) -> String {
@@ -62,12 +69,18 @@ pub(crate) fn text(plan: &Plan) -> Vec<String> {
 fn verdict(plan: &Plan, text: &mut Vec<String>) {
     let impossible: Vec<&Limit> = plan.impossible().collect();
     if impossible.is_empty() {
-        let raised = plan.limits.iter().filter(|l| l.kind == Kind::Quota && l.used_part() > 1.0).count();
-        text.push(match raised {
-            0 => "It works within AWS's default quotas.".to_owned(),
-            1 => "It works once one quota is raised: see the limits.".to_owned(),
-            many => format!("It works once {many} quotas are raised: see the limits."),
-        });
+        let raised: Vec<&Limit> =
+            plan.limits.iter().filter(|l| l.kind == Kind::Quota && l.used_part() > 1.0).collect();
+        if raised.is_empty() {
+            text.push("It works within AWS's default quotas.".to_owned());
+        } else {
+            text.push("It works once these quotas are raised:".to_owned());
+        }
+        for limit in raised {
+            let wanted = limit.used * ROOM;
+            let unit = limit.unit;
+            text.push(format!("  {}: from {} to {} {unit}", limit.name, number(limit.most), number(wanted)));
+        }
         return;
     }
     text.push("IT CANNOT WORK LIKE THIS:".to_owned());
@@ -162,9 +175,7 @@ fn footprint(plan: &Plan) -> Vec<Vec<String>> {
 fn costs(plan: &Plan) -> Vec<Vec<String>> {
     let bill = &plan.bill;
     let mut rows = vec![row(&["", "a month", "per million events"])];
-    let line = |what: &str, amount: Decimal| {
-        row(&[what, &usd(amount), &format!("${:.3}", bill.per_million(amount))])
-    };
+    let line = |what: &str, amount: Decimal| row(&[what, &usd(amount), &each(bill.per_million(amount))]);
     rows.extend(bill.lines.iter().filter(|l| !l.usd.is_zero()).map(|l| line(l.what, l.usd)));
     rows.push(line("together", bill.total()));
     rows

@@ -1,6 +1,11 @@
 //! `docs/cost.md` is what the ingest handler, the aggregator and the code that makes the table's items come to, run over
 //! real events; its units are held to what an emulator says that it consumed (`aws/tests/capacity.rs`).
-#![allow(clippy::float_arithmetic, clippy::unwrap_used, reason = "a test compares, and fails by panicking")]
+#![allow(
+    clippy::float_arithmetic,
+    clippy::float_cmp,
+    clippy::unwrap_used,
+    reason = "a test compares, and fails by panicking"
+)]
 
 use rust_decimal::Decimal;
 
@@ -115,7 +120,7 @@ fn what_falls_behind_on_the_page_falls_behind_here() {
         let writers = writers(&row.load, &config);
         let of_all = |of: fn(&Cycle) -> f64| -> f64 {
             let each = |w: &Writer| f64::from(w.count) * of(&Cycle::gathered(&row.load, &config, w));
-            writers.iter().map(|w| each(w)).sum()
+            writers.iter().map(each).sum()
         };
         let busy = of_all(Cycle::batch_ms) / 1_000.0 / of_all(|cycle| cycle.gathered_s);
         assert_eq!(busy > 1.0, row.alert_s.is_none(), "{what}: {busy}");

@@ -96,3 +96,14 @@ fn a_seed_is_one_run() {
     assert_eq!(of(5), of(5));
     assert_ne!(of(5), of(6));
 }
+
+#[test]
+fn a_million_agents_with_single_events_fall_behind_as_computed() {
+    let load = Workload::of(1_000_000, 100_000.0, 1);
+    let plan = choose(&load, Profile::KinesisOnDemand, 60, &Given::default());
+    let played = play(&load, &plan.config, 100.0, 1);
+    let (computed, grows) = (expected_growth(&plan) / load.rate, played.growth / load.rate);
+    assert!(computed > 0.1, "{computed} computed");
+    assert!((computed - grows).abs() < 0.05, "{computed} of the rate computed, {grows} played");
+    near(plan.demand.rollups_per_event, played.rollups_per_event, 0.08, "rollups");
+}
