@@ -3,11 +3,13 @@
 //! No AWS is asked. Sizes, times and prices are those of `docs/cost.md`, limits those that AWS documents.
 
 mod bill;
+mod changes;
 mod choose;
 mod config;
 mod cycle;
 mod demand;
 mod lanes;
+mod limit;
 mod numbers;
 mod price;
 mod quotas;
@@ -25,7 +27,7 @@ mod workload;
 use clap::Args;
 
 use crate::say;
-use choose::{Plan, choose};
+use choose::choose;
 use config::{Config, Profile};
 use workload::{Arrivals, Workload};
 
@@ -126,6 +128,12 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         options.given.shards.is_none() || options.profile == Profile::KinesisProvisioned,
         "--shards is of --profile kinesis-provisioned; a stream on demand has as many as AWS gives it"
     );
+    report(options)?.iter().for_each(|line| say(line));
+    Ok(())
+}
+
+/// What is printed.
+fn report(options: &Options) -> anyhow::Result<Vec<String>> {
     let load = workload(options);
     let plan = choose(&load, options.profile, options.window, &options.given);
     let played = options.simulate.then(|| {
@@ -137,27 +145,30 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         if let Some(played) = &played {
             json["simulated"] = played.json();
         }
-        say(&serde_json::to_string_pretty(&json)?);
-        return Ok(());
+        return Ok(vec![serde_json::to_string_pretty(&json)?]);
     }
-    show::text(&plan).iter().for_each(|line| say(line));
+    let mut text = show::text(&plan);
     if !plan.works() {
-        say("\nWhat would work");
-        let larger = choose::with_larger_submissions(&load, options.profile, options.window, &options.given);
-        say(&show::instead(larger.as_ref(), "larger submissions"));
-        let other = choose::with_other_window(&load, options.profile, options.window, &options.given);
-        say(&show::instead(other.as_ref(), "another window"));
-        if options.profile == Profile::Direct {
-            let kinesis = choose(&load, Profile::KinesisOnDemand, options.window, &options.given);
-            say(&show::instead(
-                Some(&kinesis).filter(|plan: &&Plan| plan.works()),
-                "--profile kinesis-on-demand",
-            ));
-        }
+        text.extend(instead(&load, options));
     }
     if let Some(played) = &played {
-        say("");
-        played.text(&plan).iter().for_each(|line| say(line));
+        text.push(String::new());
+        text.extend(played.text(&plan));
     }
-    Ok(())
+    Ok(text)
+}
+
+/// What would work, of what does not.
+fn instead(load: &Workload, options: &Options) -> Vec<String> {
+    let (profile, window, given) = (options.profile, options.window, &options.given);
+    let larger = choose::with_larger_submissions(load, profile, window, given);
+    let other = choose::with_other_window(load, profile, window, given);
+    let mut text = vec!["\nWhat would work".to_owned()];
+    text.push(show::instead(larger.as_ref(), "larger submissions"));
+    text.push(show::instead(other.as_ref(), "another window"));
+    if profile == Profile::Direct {
+        let kinesis = choose(load, Profile::KinesisOnDemand, window, given);
+        text.push(show::instead(Some(&kinesis).filter(|plan| plan.works()), "--profile kinesis-on-demand"));
+    }
+    text
 }

@@ -7,7 +7,8 @@ use super::Given;
 use super::bill::Bill;
 use super::config::{Config, MOST_LANES, PLANNED, Profile};
 use super::demand::Demand;
-use super::quotas::{Kind, Limit, limits};
+use super::limit::{Kind, Limit};
+use super::quotas::limits;
 use super::service::WHOLE_MB;
 use super::workload::Workload;
 

@@ -6,6 +6,7 @@
 
 use super::config::{Config, MOST_LANES, Profile};
 use super::demand::Demand;
+use super::limit::{Kind, Limit};
 use super::workload::Workload;
 
 /// Units that a partition takes in a second:
@@ -47,37 +48,6 @@ const OURS: &str = "docs/adr/0009-dynamodb.md";
 
 const RAISE: &str = "raise the table's throughput quota (Service Quotas, DynamoDB), and pre-warm the table; or larger submissions";
 const LOOK_LESS: &str = "fewer budgets, or larger submissions, which leave less open: for each budget the alerters read what is open in all lanes; or raise the table's throughput quota (Service Quotas, DynamoDB)";
-
-/// Whether a limit can be moved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
-    /// By nobody.
-    Hard,
-    /// By AWS, on request.
-    Quota,
-    /// By another configuration.
-    Setting,
-}
-
-/// A limit, and what of it is used.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Limit {
-    pub(crate) name: &'static str,
-    pub(crate) used: f64,
-    pub(crate) most: f64,
-    pub(crate) unit: &'static str,
-    pub(crate) kind: Kind,
-    /// What to do when it binds.
-    pub(crate) remedy: &'static str,
-    pub(crate) source: &'static str,
-}
-
-impl Limit {
-    /// The part of it that is used.
-    pub(crate) fn used_part(&self) -> f64 {
-        self.used / self.most
-    }
-}
 
 /// All limits, the most used first.
 pub(crate) fn limits(load: &Workload, config: &Config, demand: &Demand) -> Vec<Limit> {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::choose::Plan;
 use super::config::Profile;
-use super::quotas::{Kind, Limit};
+use super::limit::{Kind, Limit};
 use super::sizes;
 use super::table::{lines, number, thousands};
 use super::terraform;
@@ -25,13 +25,17 @@ fn profile(plan: &Plan) -> &'static str {
 }
 
 fn usd(amount: Decimal) -> String {
-    let places = if amount >= Decimal::ONE_HUNDRED { 0 } else { 2 };
-    format!("${}", thousands(&format!("{amount:.places$}")))
+    let text = if amount >= Decimal::ONE_HUNDRED {
+        amount.round_dp(0).to_string()
+    } else {
+        format!("{:.2}", amount.round_dp(2))
+    };
+    format!("${}", thousands(&text))
 }
 
 /// Dollars for a million events.
 fn each(amount: Decimal) -> String {
-    if amount < Decimal::new(5, 4) { "<$0.001".to_owned() } else { format!("${amount:.3}") }
+    if amount < Decimal::new(5, 4) { "<$0.001".to_owned() } else { format!("${:.3}", amount.round_dp(3)) }
 }
 
 fn percent(part: f64) -> String {

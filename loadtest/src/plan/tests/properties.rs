@@ -7,7 +7,7 @@ use crate::plan::Given;
 use crate::plan::choose::{Plan, choose};
 use crate::plan::config::{Config, Profile};
 use crate::plan::lanes::spread;
-use crate::plan::quotas::Kind;
+use crate::plan::limit::Kind;
 use crate::plan::workload::Workload;
 
 const PROFILES: [Profile; 3] = [Profile::KinesisOnDemand, Profile::KinesisProvisioned, Profile::Direct];
@@ -151,7 +151,7 @@ fn one_agent_with_all_the_traffic_goes_to_all_lanes() {
     let even = crate::plan::lanes::fullest(&load, &config).share;
     load.busiest = 0.9;
     let hot = crate::plan::lanes::fullest(&load, &config).share;
-    assert!(hot < 0.5 && hot >= 0.25, "{hot}, and {even} of agents alike");
+    assert!((0.25..0.5).contains(&hot), "{hot}, and {even} of agents alike");
     assert_eq!(crate::plan::lanes::spread(&load, 4, 0.9), 4);
     assert_eq!(crate::plan::lanes::spread(&load, 4, 0.001), 1);
 }
