@@ -148,6 +148,9 @@ fn report(options: &Options) -> anyhow::Result<Vec<String>> {
         return Ok(vec![serde_json::to_string_pretty(&json)?]);
     }
     let mut text = show::text(&plan);
+    let most = choose::most_rate(&load, options.profile, options.window, &options.given);
+    text.push("\nHow far it goes".to_owned());
+    text.push(show::far(&plan, most));
     if !plan.works() {
         text.extend(instead(&load, options));
     }

@@ -14,6 +14,8 @@ use super::workload::Workload;
 
 /// Events of a submission that are tried when a workload cannot be carried as it is.
 const LARGER: [u32; 9] = [2, 5, 10, 20, 50, 100, 200, 300, 500];
+/// Beyond this no rate is tried.
+const MOST_RATE: f64 = 10_000_000.0;
 /// Memory of the alerter in MB, and batches of a shard at a time, that are tried.
 const ALERTERS: [(u32, u32); 6] =
     [(256, 1), (512, 1), (1_024, 1), (WHOLE_MB, 1), (WHOLE_MB, 4), (WHOLE_MB, 10)];
@@ -108,6 +110,26 @@ fn candidates(first: &Config, given: &Given) -> Vec<u32> {
         }
     }
     lanes
+}
+
+/// The largest rate, in events a second, of these agents and submissions that can be carried, to a twentieth.
+pub(crate) fn most_rate(load: &Workload, profile: Profile, window_s: u32, given: &Given) -> f64 {
+    let works = |rate: f64| choose(&Workload { rate, ..*load }, profile, window_s, given).works();
+    let (mut low, mut high) = (0.0, load.rate);
+    while high < MOST_RATE && works(high) {
+        (low, high) = (high, high * 4.0);
+    }
+    if low <= 0.0 {
+        low = high;
+        while low > 0.001 && !works(low) {
+            (low, high) = (low / 4.0, low);
+        }
+    }
+    while high > low * 1.05 {
+        let middle = (low * high).sqrt();
+        if works(middle) { low = middle } else { high = middle }
+    }
+    low
 }
 
 /// The smallest submissions with which it works, if larger ones help.

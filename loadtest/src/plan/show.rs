@@ -225,15 +225,23 @@ fn remedies(plan: &Plan) -> Vec<String> {
     let mut text = Vec::new();
     for (n, limit) in plan.limits.iter().take(2).enumerate() {
         let which = if n == 0 { "first" } else { "second" };
-        let at = plan.load.rate / limit.used_part();
         text.push(format!("  {which} bottleneck: {}, {} used.", limit.name, percent(limit.used_part())));
-        if limit.used_part() > 1.0 {
-            text.push(format!("    as things are, it holds at some {} events/s", number(at)));
-        }
         text.push(format!("    {}", limit.remedy));
         text.push(format!("    ({})", limit.source));
     }
     text
+}
+
+/// How far the same agents and submissions go.
+pub(crate) fn far(plan: &Plan, most: f64) -> String {
+    // Two digits: it is found to a twentieth.
+    let step = 10.0_f64.powf(most.max(1.0).log10().floor() - 1.0);
+    let most = (most / step).floor() * step;
+    format!(
+        "  these agents in submissions of {}: up to some {} events/s, with whatever lanes and memory, and quotas raised",
+        plan.load.batch,
+        number(most)
+    )
 }
 
 /// What would do instead.

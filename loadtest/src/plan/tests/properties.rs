@@ -155,3 +155,14 @@ fn one_agent_with_all_the_traffic_goes_to_all_lanes() {
     assert_eq!(crate::plan::lanes::spread(&load, 4, 0.9), 4);
     assert_eq!(crate::plan::lanes::spread(&load, 4, 0.001), 1);
 }
+
+#[test]
+fn the_largest_rate_is_between_what_works_and_what_does_not() {
+    let given = Given::default();
+    for (agents, batch) in [(5_000, 10), (1_000_000, 1)] {
+        let load = Workload::of(agents, 10_000.0, batch);
+        let most = crate::plan::choose::most_rate(&load, Profile::KinesisOnDemand, 60, &given);
+        let works = |rate| choose(&Workload { rate, ..load }, Profile::KinesisOnDemand, 60, &given).works();
+        assert!(works(most) && !works(most * 1.1), "{agents} agents, {batch}: {most}");
+    }
+}
