@@ -25,7 +25,8 @@ fn the_committed_page_shows_what_is_printed() {
         let (_, after) = rest.split_once("\n```\n").unwrap();
         let words = std::iter::once("plan").chain(command.split_whitespace());
         let printed = report(&Cli::try_parse_from(words).unwrap().options).unwrap().join("\n");
-        page.push_str(&format!("{BEGINS}{command}\n{printed}\n```\n{after}"));
+        let block = format!("{BEGINS}{command}\n{printed}\n```\n{after}");
+        page.push_str(&block);
         shown += 1;
     }
     assert!(shown >= 3, "{shown} commands are shown");

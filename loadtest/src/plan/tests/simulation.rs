@@ -98,10 +98,12 @@ fn a_seed_is_one_run() {
 }
 
 #[test]
+#[ignore = "plays 18 million submissions: cargo test --release -p loadtest single_events -- --ignored"]
 fn a_million_agents_with_single_events_fall_behind_as_computed() {
     let load = Workload::of(1_000_000, 100_000.0, 1);
     let plan = choose(&load, Profile::KinesisOnDemand, 60, &Given::default());
-    let played = play(&load, &plan.config, 100.0, 1);
+    // From its middle to its end is a settling of all lanes, which here begin together.
+    let played = play(&load, &plan.config, 180.0, 1);
     let (computed, grows) = (expected_growth(&plan) / load.rate, played.growth / load.rate);
     assert!(computed > 0.1, "{computed} computed");
     assert!((computed - grows).abs() < 0.05, "{computed} of the rate computed, {grows} played");
