@@ -1,11 +1,12 @@
 //! Load on a real `agentledger up` or a deployment: scenarios, a throughput benchmark, an overload and a crash test, all of
-//! which compare every total with what was sent.
+//! which compare every total with what was sent; and, without one, a model of a deployment on AWS.
 
 mod client;
 mod crash;
 mod load;
 mod overload;
 mod pipeline;
+mod plan;
 mod server;
 mod tally;
 mod wire;
@@ -35,6 +36,8 @@ enum Command {
     Overload(overload::Options),
     /// Kills the process again and again under load, and compares the totals in the end.
     Crash(crash::Options),
+    /// Computes what a deployment on AWS takes, costs and bears, and what binds first.
+    Plan(plan::Options),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Pipeline(options) => pipeline::run(&options),
         Command::Overload(options) => overload::run(&options),
         Command::Crash(options) => crash::run(&options),
+        Command::Plan(options) => plan::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
