@@ -17,8 +17,8 @@ cargo test --locked --workspace --test documents -- --ignored --nocapture
 echo "-- requests generated from docs/openapi.json"
 scripts/api-test.sh "${1:-200}"
 
-echo "-- exactly once, 3,000 further histories"
-AGENTLEDGER_SEEDS=3000 AGENTLEDGER_FIRST_SEED=100000 \
+echo "-- exactly once, 1,500 further histories"
+AGENTLEDGER_SEEDS=1500 AGENTLEDGER_FIRST_SEED=100000 \
     cargo test --locked -p local --test exactly_once -- --nocapture exactly_once_over_random_histories
 
 echo "-- exactly once, as a process: 30 kills"
@@ -26,7 +26,7 @@ echo "-- exactly once, as a process: 30 kills"
 PROFILE=dev scripts/crash-test.sh 30
 
 echo "-- load of every kind, every total compared"
-target/debug/loadtest local --scenario all --duration 5s --agentledger target/debug/agentledger
+target/debug/loadtest local --scenario all --duration 4s --agentledger target/debug/agentledger
 
 echo "-- extraction, a gigabyte in each framing"
 cargo test --locked -p shared --test flat_memory -- --ignored --nocapture

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aggregator::Aggregator;
-use aws::client::{Patience, load};
+use aws::client::{Patience, load_in_function};
 use aws::env;
 use aws::function::{Again, Lateness, start_log, within};
 use aws::inbox::{to_dynamodb, to_kinesis};
@@ -75,7 +75,7 @@ struct Host {
 impl Host {
     /// Reads the environment, opens the connection to the table, and puts the newest price book in force.
     async fn open() -> Result<Self, Error> {
-        let config = load(Patience::CONSUMER).await;
+        let config = load_in_function(Patience::CONSUMER).await;
         let table = Table::new(aws_sdk_dynamodb::Client::new(&config), env::table())
             .settling_every(env::settle_every()?);
         let namespace = env::optional(env::NAMESPACE).unwrap_or_else(|| env::DEFAULT_NAME.to_owned());

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use alerter::Alerter;
-use aws::client::{Patience, load};
+use aws::client::{Patience, load_in_function};
 use aws::env;
 use aws::function::{start_log, within};
 use aws::table::{Table, to_change};
@@ -71,7 +71,7 @@ struct Host {
 impl Host {
     /// Reads the environment, and opens the connection to the table.
     async fn open() -> Result<Self, Error> {
-        let config = load(Patience::CONSUMER).await;
+        let config = load_in_function(Patience::CONSUMER).await;
         let table = Table::new(aws_sdk_dynamodb::Client::new(&config), env::table())
             .settling_every(env::settle_every()?);
         let arns = TopicArns {

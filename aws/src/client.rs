@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
@@ -48,6 +49,16 @@ pub fn http() -> SharedHttpClient {
 ///
 /// Attempts are repeated with exponential back-off and jitter, as the SDKs' standard mode does.
 pub async fn load(patience: Patience) -> SdkConfig {
+    loader(patience).load().await
+}
+
+/// The same within a function: Lambda puts the role's credentials into the environment, so none of the other places where
+/// they may be is made ready to be asked, which would take memory and a part of the start.
+pub async fn load_in_function(patience: Patience) -> SdkConfig {
+    loader(patience).credentials_provider(EnvironmentVariableCredentialsProvider::new()).load().await
+}
+
+fn loader(patience: Patience) -> ConfigLoader {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(patience.connect)
         .operation_attempt_timeout(patience.attempt)
@@ -57,6 +68,4 @@ pub async fn load(patience: Patience) -> SdkConfig {
         .http_client(http())
         .retry_config(RetryConfig::standard().with_max_attempts(patience.attempts))
         .timeout_config(timeouts)
-        .load()
-        .await
 }

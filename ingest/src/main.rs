@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use auth::{Access, Principals, PublicKey, Verifier};
-use aws::client::{Patience, load};
+use aws::client::{Patience, load_in_function};
 use aws::env::{self, EnvError};
 use aws::function::{Again, Lateness, start_log, within};
 use aws::inbox::Inbox;
@@ -94,7 +94,7 @@ struct Host {
 impl Host {
     /// Reads the environment, and opens the connections that the first request needs.
     async fn open() -> Result<Self, Error> {
-        let config = load(Patience::REQUEST).await;
+        let config = load_in_function(Patience::REQUEST).await;
         let lateness = Lateness::from_env()?;
         let dynamodb = aws_sdk_dynamodb::Client::new(&config);
         let table = Table::new(dynamodb.clone(), env::table());

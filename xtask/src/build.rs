@@ -94,26 +94,37 @@ fn cargo(workspace: &Workspace, arch: Arch, by_zig: bool) -> anyhow::Result<()> 
     // Flags of the user's would show in the bytes.
     command
         .env_remove("RUSTFLAGS")
-        .env("CARGO_ENCODED_RUSTFLAGS", flags(workspace)?)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(workspace, by_zig)?)
         .env("CARGO_INCREMENTAL", "0");
     run(&mut command)
 }
 
-/// Where the sources lie is no part of what is built of them.
-fn flags(workspace: &Workspace) -> anyhow::Result<OsString> {
+/// Where the sources lie is no part of what is built of them. Functions that came out the same are kept once, where the
+/// linker can do that: code is most of what a function holds in memory.
+fn flags(workspace: &Workspace, by_zig: bool) -> anyhow::Result<OsString> {
     let home = env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")));
     let home = home.context("neither CARGO_HOME nor HOME is set")?;
     let mut flags = OsString::new();
-    for (n, (from, to)) in [(home.as_path(), "cargo"), (&workspace.root, ".")].into_iter().enumerate() {
-        if n > 0 {
-            flags.push("\u{1f}");
-        }
+    for (from, to) in [(home.as_path(), "cargo"), (&workspace.root, ".")] {
         flags.push("--remap-path-prefix=");
         flags.push(from);
-        flags.push(format!("={to}"));
+        flags.push(format!("={to}\u{1f}"));
     }
+    flags.push(if by_zig || !links_by_lld()? { "-Clink-args=" } else { "-Clink-args=-Wl,--icf=all" });
     Ok(flags)
+}
+
+/// Whether the compiler links by the lld that it brings along, as it does since this release on x86_64 Linux.
+fn links_by_lld() -> anyhow::Result<bool> {
+    let output = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())).arg("-vV").output();
+    let output = output.context("cannot start rustc")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let minor = field("release: 1.")
+        .and_then(|rest| rest.split('.').next())
+        .and_then(|minor| minor.parse::<u32>().ok());
+    Ok(minor.is_some_and(|minor| minor >= 90) && field("host:") == Some("x86_64-unknown-linux-gnu"))
 }
 
 /// Installs what is missing into a virtual environment of its own; answers the directory of its programs.

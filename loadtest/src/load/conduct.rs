@@ -95,6 +95,7 @@ pub(crate) fn conduct(setup: Setup<'_>, begun: impl FnOnce(Instant, &Arc<Run>)) 
     let events = expected.sums.values().map(|sums| sums.events).sum();
     setup.reader.drain(all.team(), events)?;
     let drained = begin.elapsed();
+    let compared = check(&setup.reader, &all, &expected, &seen.numbers)?;
     let (mut rollup, mut alert, mut crossed) = (None, None, 0);
     if let Some(watch) = watch.transpose()? {
         let alerts = watch.await_alerts(&seen.receipts, &thresholds, ALERTS)?;
@@ -112,7 +113,6 @@ pub(crate) fn conduct(setup: Setup<'_>, begun: impl FnOnce(Instant, &Arc<Run>)) 
         alert = (alerts.crossed > 0).then(|| Quantiles::from(&alerts.latency));
         crossed = alerts.crossed;
     }
-    let compared = check(&setup.reader, &all, &expected, &seen.numbers)?;
     let per_second = |count: u64, took: Duration| {
         count * 1_000 / u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1)
     };

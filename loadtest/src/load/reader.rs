@@ -90,31 +90,36 @@ impl Reader {
         let mut last = (i64::MIN, Instant::now());
         loop {
             let now = self.events_of(team)?;
-            if let Self::Http { client, url } = self {
-                // Events can be right while corrections are still on their way.
-                if now == events && client.lag(url)? == 0 {
-                    return Ok(begun.elapsed());
-                }
-            } else if now == events {
+            // Events can be right while corrections are still on their way.
+            let waiting = match self {
+                Self::Http { client, url } => client.lag(url)?,
+                Self::Aws { .. } => 0,
+            };
+            if now == events && waiting == 0 {
                 return Ok(begun.elapsed());
             }
             if now != last.0 {
                 last = (now, Instant::now());
             }
-            if last.1.elapsed() > STILL {
+            let (still, pause) = match self {
+                Self::Http { .. } if waiting == 0 => (STILL, SOON),
+                Self::Http { .. } => (STILL_ON_AWS, SOON),
+                Self::Aws { .. } => (STILL_ON_AWS, Duration::from_secs(1)),
+            };
+            if last.1.elapsed() > still {
                 return Ok(begun.elapsed());
             }
-            std::thread::sleep(if matches!(self, Self::Http { .. }) {
-                Duration::from_millis(20)
-            } else {
-                Duration::from_secs(1)
-            });
+            std::thread::sleep(pause);
         }
     }
 }
 
-/// How long totals that do not change are waited for. Longer than two windows of a deployment's mappings.
-const STILL: Duration = Duration::from_secs(150);
+/// How often a server is asked whether it has everything.
+const SOON: Duration = Duration::from_millis(20);
+/// How long totals that do not change are waited for, where nothing is left to commit.
+const STILL: Duration = Duration::from_secs(3);
+/// The same where that is not known, or something is left: longer than two windows of a deployment's mappings.
+const STILL_ON_AWS: Duration = Duration::from_secs(150);
 
 /// An hour's beginning and end.
 pub(crate) fn span(hour: i64) -> anyhow::Result<(String, String)> {
