@@ -115,7 +115,7 @@ fn flags(workspace: &Workspace, by_zig: bool) -> anyhow::Result<OsString> {
     Ok(flags)
 }
 
-/// Whether the compiler links by the lld that it brings along, as it does since this release on x86_64 Linux.
+/// Whether the compiler links by the lld that it brings along, as it does since 1.90 on `x86_64` Linux.
 fn links_by_lld() -> anyhow::Result<bool> {
     let output = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())).arg("-vV").output();
     let output = output.context("cannot start rustc")?;
