@@ -10,10 +10,13 @@ pub(crate) struct Client(ureq::Agent);
 
 impl Client {
     pub(crate) fn new() -> Self {
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(Duration::from_secs(30)))
-            .http_status_as_error(false)
-            .build();
+        Self::waiting(Duration::from_secs(30))
+    }
+
+    /// One that waits so long for an answer.
+    pub(crate) fn waiting(most: Duration) -> Self {
+        let config =
+            ureq::Agent::config_builder().timeout_global(Some(most)).http_status_as_error(false).build();
         Self(config.into())
     }
 
@@ -49,9 +52,14 @@ impl Client {
 
     /// Reads JSON.
     pub(crate) fn get(&self, url: &str) -> anyhow::Result<Value> {
+        Ok(serde_json::from_str(&self.text(url)?)?)
+    }
+
+    /// Reads text.
+    pub(crate) fn text(&self, url: &str) -> anyhow::Result<String> {
         let mut response = self.0.get(url).call().with_context(|| format!("cannot read {url}"))?;
         let text = response.body_mut().read_to_string()?;
         anyhow::ensure!(response.status().is_success(), "{url} was answered {}: {text}", response.status());
-        Ok(serde_json::from_str(&text)?)
+        Ok(text)
     }
 }

@@ -3,6 +3,7 @@
 
 mod client;
 mod crash;
+mod growth;
 mod overload;
 mod pipeline;
 mod server;
@@ -29,6 +30,8 @@ enum Command {
     Overload(overload::Options),
     /// Kills the process again and again under load, and compares the totals in the end.
     Crash(crash::Options),
+    /// Fills a ledger further and further, and others with more and more agents, and judges how cost grows.
+    Growth(growth::Options),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         Command::Pipeline(options) => pipeline::run(&options),
         Command::Overload(options) => overload::run(&options),
         Command::Crash(options) => crash::run(&options),
+        Command::Growth(options) => growth::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
