@@ -60,9 +60,18 @@ impl Usd {
         Ok(Self(value))
     }
 
-    fn from_units(units: i128) -> Result<Self, MoneyError> {
+    /// The amount of so many units of 10^-15 dollars.
+    pub(crate) fn from_units(units: i128) -> Result<Self, MoneyError> {
         if units.abs() >= LIMIT_MANTISSA {
             return Err(MoneyError::TooLarge);
+        }
+        // Nearly every amount: in one word, where the library divides three.
+        if let Ok(mut small) = i64::try_from(units) {
+            let mut scale = MAX_SCALE;
+            while scale > 0 && small % 10 == 0 {
+                (small, scale) = (small / 10, scale - 1);
+            }
+            return Ok(Self(Decimal::new(small, scale)));
         }
         let value = Decimal::try_from_i128_with_scale(units, MAX_SCALE).map_err(|_| MoneyError::TooLarge)?;
         Ok(Self(value.normalize()))
@@ -170,9 +179,13 @@ impl UnitPrice {
 
     /// The exact cost of `count` units.
     pub fn times(self, count: u64) -> Result<Usd, MoneyError> {
+        Usd::from_units(self.units_of(count).ok_or(MoneyError::TooLarge)?)
+    }
+
+    /// The same in units of 10^-15 dollars, which may be more than an amount can be.
+    pub(crate) fn units_of(self, count: u64) -> Option<i128> {
         // Below 10^21 units times 2^64 does not pass 2^127 for the counts a usage may hold; beyond, refuse.
-        let units = self.0.units().checked_mul(i128::from(count)).ok_or(MoneyError::TooLarge)?;
-        Usd::from_units(units)
+        self.0.units().checked_mul(i128::from(count))
     }
 
     /// The price as a decimal, in US dollars per unit.

@@ -103,16 +103,26 @@ impl AppliedPrice {
     /// The exact cost. None, so unknown, if the price lacks something that was used, or if the counts are so
     /// absurd that the cost is no amount of money ([`Usd`]).
     pub fn cost(&self, usage: &Usage) -> Option<Usd> {
-        self.cost_parts(usage)?.total()
+        let (tokens, fees) = self.units(usage)?;
+        Usd::from_units(tokens.checked_add(fees)?).ok()
     }
 
     /// The same, apart for tokens and for other units.
     pub fn cost_parts(&self, usage: &Usage) -> Option<Cost> {
-        usage.iter().try_fold(Cost::default(), |mut sum, (bucket, count)| {
-            let cost = self.rate(bucket, usage)?.times(count).ok()?;
-            let part = if bucket.is_token() { &mut sum.tokens } else { &mut sum.fees };
-            *part = part.checked_add(cost).ok()?;
-            Some(sum)
+        let (tokens, fees) = self.units(usage)?;
+        Some(Cost { tokens: Usd::from_units(tokens).ok()?, fees: Usd::from_units(fees).ok()? })
+    }
+
+    /// For tokens and for other units, in units of 10^-15 dollars. No part of a sum is negative, so that it is
+    /// enough to look at the end whether it is an amount: a report over records asks this of each call.
+    fn units(&self, usage: &Usage) -> Option<(i128, i128)> {
+        usage.iter().try_fold((0_i128, 0_i128), |(tokens, fees), (bucket, count)| {
+            let cost = self.rate(bucket, usage)?.units_of(count)?;
+            Some(if bucket.is_token() {
+                (tokens.checked_add(cost)?, fees)
+            } else {
+                (tokens, fees.checked_add(cost)?)
+            })
         })
     }
 }
