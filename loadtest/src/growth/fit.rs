@@ -43,7 +43,7 @@ pub(super) fn shape(measure: &Measure, steps: &[(u64, Sample)]) -> Shape {
     let least = match measure.unit {
         Unit::Time => LEAST_TIME,
         Unit::Memory => LEAST_MEMORY,
-        Unit::Rate | Unit::Disk => 0,
+        Unit::Rate | Unit::Each | Unit::Disk => 0,
     };
     if values.len() > 1 && values.iter().all(|(.., value)| *value <= least) {
         return Shape::Flat;
@@ -53,14 +53,14 @@ pub(super) fn shape(measure: &Measure, steps: &[(u64, Sample)]) -> Shape {
         .map(|(n, _, value)| match measure.unit {
             // Of a rate, the time that one event takes.
             Unit::Rate => (float(*n), 1.0 / float(*value)),
-            Unit::Memory | Unit::Disk | Unit::Time => (float(*n), float(*value)),
+            Unit::Each | Unit::Memory | Unit::Disk | Unit::Time => (float(*n), float(*value)),
         })
         .collect();
     let (Some(power), Some(first)) = (exponent(&points), points.first()) else { return Shape::Unknown };
     let n_log_n: Vec<(f64, f64)> = [first.0, float(last)].iter().map(|n| (*n, n * n.ln())).collect();
     let most = exponent(&n_log_n).unwrap_or(1.0) + TOLERANCE;
     // What one event takes may grow as log n, as all of them then take n log n.
-    let most = if measure.unit == Unit::Rate { most - 1.0 } else { most };
+    let most = if matches!(measure.unit, Unit::Rate | Unit::Each) { most - 1.0 } else { most };
     if power > most {
         Shape::Worse(power)
     } else if power <= TOLERANCE {

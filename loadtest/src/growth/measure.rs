@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 pub(super) enum Unit {
     /// Events a second, of what was added in the step.
     Rate,
+    /// Nanoseconds of the server's processor time for each event that was added: what other programs do to a rate
+    /// hardly moves it.
+    Each,
     /// Bytes of memory.
     Memory,
     /// Bytes on disk, shown for each event.
@@ -30,8 +33,9 @@ pub(super) struct Measure {
 }
 
 /// Titles of the plot's panels, in order.
-pub(super) const PANELS: [&str; 6] = [
+pub(super) const PANELS: [&str; 7] = [
     "throughput, events/s",
+    "processor time of one event",
     "resident memory",
     "disk",
     "reports over rollups",
@@ -48,28 +52,30 @@ const fn of(key: &'static str, label: &'static str, unit: Unit, panel: usize, mo
 }
 
 /// Every measure, in the order of the table.
-pub(super) const MEASURES: [Measure; 21] = [
+pub(super) const MEASURES: [Measure; 23] = [
     of("acknowledged", "acknowledged", Unit::Rate, 0, None),
     of("committed", "committed to rollups", Unit::Rate, 0, None),
-    of("memory_filled", "after filling", Unit::Memory, 1, Some(200 * MB)),
-    of("memory_filling", "at most while filling", Unit::Memory, 1, Some(200 * MB)),
-    of("memory_reports", "at most in reports over rollups", Unit::Memory, 1, Some(200 * MB)),
-    of("memory_scans", "at most in reports that read records", Unit::Memory, 1, Some(200 * MB)),
-    of("disk_ledger", "ledger", Unit::Disk, 2, Some(250)),
-    of("disk_stream", "stream log, kept for 24 h", Unit::Disk, 2, None),
-    of("by_agent", "spend by agent", Unit::Time, 3, Some(100 * MS)),
-    of("by_model", "spend by model", Unit::Time, 3, Some(100 * MS)),
-    of("by_day", "spend by day", Unit::Time, 3, Some(100 * MS)),
-    of("one_agent", "one agent by day", Unit::Time, 3, Some(100 * MS)),
-    of("quarters", "between quarter hours, by agent", Unit::Time, 3, Some(100 * MS)),
-    of("newest", "the newest 100 events", Unit::Time, 3, Some(100 * MS)),
-    of("by_session", "spend by session", Unit::Time, 4, Some(10 * S)),
-    of("team_models", "a team by model", Unit::Time, 4, Some(10 * S)),
-    of("differences", "stated costs beside ours", Unit::Time, 4, Some(10 * S)),
-    of("events_unpriced", "events without a price", Unit::Time, 4, Some(10 * S)),
-    of("command", "report --by agent --data", Unit::Time, 5, None),
-    of("stopped", "after a stop", Unit::Time, 5, Some(2 * S)),
-    of("killed", "after kill -9, slowest of 3", Unit::Time, 5, Some(2 * S)),
+    of("processor", "server's processor time", Unit::Each, 1, None),
+    of("memory_filled", "after filling", Unit::Memory, 2, Some(200 * MB)),
+    of("memory_filling", "at most while filling", Unit::Memory, 2, Some(200 * MB)),
+    of("memory_reports", "at most in reports over rollups", Unit::Memory, 2, Some(200 * MB)),
+    of("memory_scans", "at most in reports that read records", Unit::Memory, 2, Some(200 * MB)),
+    of("disk_ledger", "ledger", Unit::Disk, 3, Some(250)),
+    of("disk_stream", "stream log, kept for 24 h", Unit::Disk, 3, None),
+    of("by_agent", "spend by agent", Unit::Time, 4, Some(100 * MS)),
+    of("by_model", "spend by model", Unit::Time, 4, Some(100 * MS)),
+    of("by_day", "spend by day", Unit::Time, 4, Some(100 * MS)),
+    of("one_agent", "one agent by day", Unit::Time, 4, Some(100 * MS)),
+    of("quarters", "between quarter hours, by agent", Unit::Time, 4, Some(100 * MS)),
+    of("newest", "the newest 100 events", Unit::Time, 4, Some(100 * MS)),
+    of("by_session", "spend by session", Unit::Time, 5, Some(10 * S)),
+    of("team_models", "a team by model", Unit::Time, 5, Some(10 * S)),
+    of("by_session_processor", "spend by session, processor time", Unit::Time, 5, None),
+    of("differences", "stated costs beside ours", Unit::Time, 5, Some(10 * S)),
+    of("events_unpriced", "events without a price", Unit::Time, 5, Some(10 * S)),
+    of("command", "report --by agent --data", Unit::Time, 6, None),
+    of("stopped", "after a stop", Unit::Time, 6, Some(2 * S)),
+    of("killed", "after kill -9, slowest of 3", Unit::Time, 6, Some(2 * S)),
 ];
 
 /// What one step measured, by key. What the system does not tell is not there.

@@ -21,6 +21,7 @@ pub(super) fn json(grown: &[Series]) -> anyhow::Result<String> {
             };
             let unit = match measure.unit {
                 Unit::Rate => "events/s",
+                Unit::Each => "nanoseconds",
                 Unit::Memory | Unit::Disk => "bytes",
                 Unit::Time => "microseconds",
             };

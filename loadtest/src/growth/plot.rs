@@ -7,11 +7,11 @@ use std::fmt::Write;
 use super::fit::float;
 use super::measure::{MEASURES, PANELS, Series, Unit};
 
-const WIDTH: f64 = 560.0;
+const WIDTH: f64 = 610.0;
 const HEIGHT: f64 = 250.0;
 /// Around a panel's axes: the labels of values to the left, of lines to the right.
 const LEFT: f64 = 74.0;
-const RIGHT: f64 = 186.0;
+const RIGHT: f64 = 236.0;
 const TOP: f64 = 34.0;
 const BOTTOM: f64 = 34.0;
 const HEAD: f64 = 44.0;
@@ -148,6 +148,7 @@ fn spread(mut labels: Vec<(f64, usize)>, top: f64, bottom: f64) -> Vec<(f64, usi
 fn label(unit: Unit, value: f64) -> String {
     match unit {
         Unit::Rate => short(value),
+        Unit::Each => format!("{} µs", value / 1e3),
         Unit::Memory | Unit::Disk if value >= 1e9 => format!("{} GB", value / 1e9),
         Unit::Memory | Unit::Disk => format!("{} MB", value / 1e6),
         Unit::Time if value >= 1e6 => format!("{} s", value / 1e6),

@@ -9,6 +9,7 @@ use anyhow::Context;
 use super::measure::Sample;
 use crate::client::Client;
 use crate::pipeline::times;
+use crate::server::Server;
 
 /// How long a report is waited for: far longer than any may take, so that it is measured all the same.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -16,6 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const READS: usize = 21;
 /// As many of one that reads records, unless it takes longer than [`SLOW`].
 const SCANS: usize = 3;
+/// The one whose processor time is measured beside.
+const PROCESSOR: &str = "by_session";
 const SLOW: Duration = Duration::from_secs(2);
 
 /// Answered from rollups, or, for the newest events, from the end of an index.
@@ -49,11 +52,15 @@ pub(super) fn rollups(url: &str, first: i64, sample: &mut Sample) -> anyhow::Res
 }
 
 /// Times the reports that read records.
-pub(super) fn records(url: &str, sample: &mut Sample) -> anyhow::Result<()> {
+pub(super) fn records(server: &Server, sample: &mut Sample) -> anyhow::Result<()> {
     let reader = Client::waiting(PATIENCE);
     for (key, path) in RECORDS {
-        let url = format!("{url}{path}");
+        let url = format!("{}{path}", server.url);
+        let used = server.processor();
         let mut taken = times(&reader, &url, 1)?;
+        if let (PROCESSOR, Some([before, _]), Some([after, _])) = (key, used, server.processor()) {
+            sample.values.insert("by_session_processor", micros(after.saturating_sub(before)));
+        }
         if taken.iter().all(|first| *first < SLOW) {
             taken.extend(times(&reader, &url, SCANS - 1)?);
             taken.sort_unstable();

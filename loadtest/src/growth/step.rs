@@ -54,6 +54,7 @@ impl Ledger {
             None => Server::start(&self.program, &self.data())?,
         };
         let more = events - self.events;
+        let used = server.processor();
         let filled = progress::while_filling(&what, more, |done| {
             self.load.fill(&server.url, self.events..events, &self.sent, done)
         })?;
@@ -61,6 +62,10 @@ impl Ledger {
         self.events = events;
         sample.values.insert("acknowledged", rate(more, filled.acknowledged));
         sample.values.insert("committed", rate(more, filled.committed));
+        if let (Some([before, _]), Some([after, _])) = (used, server.processor()) {
+            let each = after.saturating_sub(before).as_nanos() / u128::from(more.max(1));
+            sample.values.insert("processor", u64::try_from(each)?.max(1));
+        }
         memory(&server, Some("memory_filled"), "memory_filling", &mut sample);
 
         progress::note(&format!("{what}: totals"));
@@ -72,7 +77,7 @@ impl Ledger {
         memory(&server, None, "memory_reports", &mut sample);
         progress::note(&format!("{what}: reports that read records"));
         server.forget_peak();
-        reports::records(&server.url, &mut sample)?;
+        reports::records(&server, &mut sample)?;
         memory(&server, None, "memory_scans", &mut sample);
 
         progress::note(&format!("{what}: restarts"));

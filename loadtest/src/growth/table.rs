@@ -34,7 +34,7 @@ pub(super) fn render(series: &Series) -> anyhow::Result<String> {
     Ok(out)
 }
 
-/// What misses its mark or has a bad shape; or that nothing does.
+/// What misses its mark at the last step, or has a bad shape; or that nothing does.
 pub(super) fn verdict(series: &Series) -> Vec<String> {
     let mut said = Vec::new();
     for measure in &MEASURES {
@@ -42,8 +42,7 @@ pub(super) fn verdict(series: &Series) -> Vec<String> {
         if let Shape::Worse(_) = shape {
             said.push(format!("{}: {shape}", measure.label));
         }
-        for (n, sample) in &series.steps {
-            let Some(most) = measure.most else { continue };
+        if let (Some((n, sample)), Some(most)) = (series.steps.last(), measure.most) {
             if compared(measure, sample).is_some_and(|value| value > most) {
                 said.push(format!(
                     "{}: {} at {} {}, more than {}",
@@ -76,6 +75,7 @@ fn cell(measure: &Measure, sample: &Sample) -> String {
 fn shown(unit: Unit, value: u64) -> String {
     match unit {
         Unit::Rate => format!("{}/s", grouped(value)),
+        Unit::Each => format!("{}.{:02} us", value / 1_000, value % 1_000 / 10),
         Unit::Memory => format!("{} MB", value >> 20),
         Unit::Disk => format!("{value} B/event"),
         Unit::Time => time(value),
@@ -122,8 +122,8 @@ mod tests {
         assert_eq!(verdict(&series(100_000, 250)).len(), 1);
         assert!(verdict(&series(100_000, 250))[0].contains("every mark is met"));
         let said = verdict(&series(100_001, 251));
-        assert_eq!(said.len(), 4, "{said:?}");
-        assert_eq!(said[3], "spend by agent: 100 ms at 1,000 events, more than 100 ms");
+        assert_eq!(said[0], "ledger: 251 B/event at 1,000 events, more than 250 B/event");
+        assert_eq!(said[1..], ["spend by agent: 100 ms at 1,000 events, more than 100 ms"]);
     }
 
     #[test]
