@@ -251,6 +251,18 @@ mod tests {
         assert_eq!(price.times(1_000_000).unwrap().to_string(), "0.075");
     }
 
+    #[test]
+    fn an_amount_has_its_shortest_form_in_one_word_and_in_three() {
+        let i64s =
+            [0, 1, -10, 9_999, 1_234_500_000_000_000, i64::MAX, i64::MIN, i64::MIN + 8, 10_i64.pow(18)];
+        let wider = [i128::from(i64::MAX) + 1, 10_i128.pow(19), -(10_i128.pow(27))];
+        for units in i64s.into_iter().map(i128::from).chain(wider) {
+            let library = Decimal::from_i128_with_scale(units, MAX_SCALE).normalize();
+            let ours = Usd::from_units(units).unwrap().0;
+            assert_eq!((ours.mantissa(), ours.scale()), (library.mantissa(), library.scale()), "{units}");
+        }
+    }
+
     proptest! {
         #[test]
         fn sums_are_associative_to_the_last_digit(

@@ -147,3 +147,41 @@ pub fn parent(bucket: Bucket) -> Option<Bucket> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn price(input: &str, searches: &str) -> AppliedPrice {
+        let unit = [("input", input), ("web_searches", searches)];
+        AppliedPrice {
+            book: "v1".to_owned(),
+            source: PriceSource::Book,
+            entry: String::new(),
+            tier: String::new(),
+            unit: unit.map(|(name, rate)| (name.into(), rate.parse().unwrap())).into(),
+            long: Vec::new(),
+            inherit: false,
+        }
+    }
+
+    #[test]
+    fn a_cost_is_its_parts_and_unknown_where_either_or_their_sum_is_no_amount() {
+        let usage = Usage::new([(Bucket::Input, 1 << 53), (Bucket::WebSearches, 3)]).unwrap();
+        let cost = |input, searches| {
+            let price = price(input, searches);
+            let (parts, cost) = (price.cost_parts(&usage), price.cost(&usage));
+            assert_eq!(parts.and_then(Cost::total), cost);
+            cost.map(|cost| cost.to_string())
+        };
+        assert_eq!(cost("0.000000000000001", "0.01").as_deref(), Some("9.037199254740992"));
+        // 9,007,199,254,740.992 and 2,999,997 dollars; then each past 10^13, and then the sum alone.
+        assert_eq!(cost("0.001", "999999").as_deref(), Some("9007202254737.992"));
+        assert_eq!(cost("0.0012", "0.01"), None);
+        assert_eq!(cost("999999", "0.01"), None);
+        let most = Usage::new([(Bucket::Input, 9_999_999_999_999), (Bucket::WebSearches, 1)]).unwrap();
+        assert_eq!(price("1", "0.5").cost(&most).unwrap().to_string(), "9999999999999.5");
+        assert_eq!(price("1", "1").cost(&most), None);
+        assert!(price("1", "1").cost_parts(&most).is_some());
+    }
+}
