@@ -14,15 +14,22 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new() -> Self {
-        Self::with(None)
+        Self::of(Duration::from_secs(30), None)
+    }
+
+    /// One that waits so long for an answer.
+    pub(crate) fn waiting(most: Duration) -> Self {
+        Self::of(most, None)
     }
 
     /// A client with a token.
     pub(crate) fn with(token: Option<&str>) -> Self {
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(Duration::from_secs(30)))
-            .http_status_as_error(false)
-            .build();
+        Self::of(Duration::from_secs(30), token)
+    }
+
+    fn of(most: Duration, token: Option<&str>) -> Self {
+        let config =
+            ureq::Agent::config_builder().timeout_global(Some(most)).http_status_as_error(false).build();
         Self { agent: config.into(), authorization: token.map(|token| format!("Bearer {token}")) }
     }
 
@@ -112,10 +119,15 @@ impl Client {
 
     /// Reads JSON.
     pub(crate) fn get(&self, url: &str) -> anyhow::Result<Value> {
+        Ok(serde_json::from_str(&self.text(url)?)?)
+    }
+
+    /// Reads text.
+    pub(crate) fn text(&self, url: &str) -> anyhow::Result<String> {
         let mut response =
             self.shown(self.agent.get(url)).call().with_context(|| format!("cannot read {url}"))?;
         let text = response.body_mut().read_to_string()?;
         anyhow::ensure!(response.status().is_success(), "{url} was answered {}: {text}", response.status());
-        Ok(serde_json::from_str(&text)?)
+        Ok(text)
     }
 }

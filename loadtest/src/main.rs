@@ -3,6 +3,7 @@
 
 mod client;
 mod crash;
+mod growth;
 mod load;
 mod overload;
 mod pipeline;
@@ -38,6 +39,8 @@ enum Command {
     Crash(crash::Options),
     /// Computes what a deployment on AWS takes, costs and bears, and what binds first.
     Plan(plan::Options),
+    /// Fills a ledger further and further, and others with more and more agents, and judges how cost grows.
+    Growth(growth::Options),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Overload(options) => overload::run(&options),
         Command::Crash(options) => crash::run(&options),
         Command::Plan(options) => plan::run(&options),
+        Command::Growth(options) => growth::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,9 +3,12 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+
+/// How long it may take to stop.
+const STOP: Duration = Duration::from_secs(60);
 
 /// A running `agentledger up`.
 pub(crate) struct Server {
@@ -59,14 +62,40 @@ impl Server {
         Ok(())
     }
 
+    /// Ends it in order, as a supervisor does.
+    pub(crate) fn stop(mut self) -> anyhow::Result<()> {
+        // Without a library that sends signals: every system that has this signal has the command.
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        anyhow::ensure!(asked.context("cannot run kill")?.success(), "kill -TERM failed");
+        let deadline = Instant::now() + STOP;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                anyhow::ensure!(status.success(), "it was asked to stop and ended with {status}");
+                return Ok(());
+            }
+            anyhow::ensure!(Instant::now() < deadline, "it had not stopped after {STOP:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Resident memory now and at most, in MB; none where the system does not tell.
     pub(crate) fn memory(&self) -> Option<(u64, u64)> {
+        self.memory_kib().map(|(now, most)| (now / 1024, most / 1024))
+    }
+
+    /// The same in KiB.
+    pub(crate) fn memory_kib(&self) -> Option<(u64, u64)> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let of = |name: &str| {
             let line = status.lines().find(|line| line.starts_with(name))?;
-            line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kb| kb / 1024)
+            line.split_whitespace().nth(1)?.parse::<u64>().ok()
         };
         Some((of("VmRSS:")?, of("VmHWM:")?))
+    }
+
+    /// Lets the peak of memory begin anew, where the system can.
+    pub(crate) fn forget_peak(&self) {
+        let _ = std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5");
     }
 
     /// Processor time used so far by it and by this program; none where the system does not tell.

@@ -20,7 +20,7 @@ use shared::window::Range;
 
 use crate::error::QueryError;
 use crate::filter::Filter;
-use crate::listing::{Listing, Pages, listings};
+use crate::listing::{Listing, Pages, listings_of};
 use crate::page;
 
 /// A question about events.
@@ -272,7 +272,7 @@ pub async fn events<L: RecordStore + RollupStore>(
     // One more than asked for tells whether there is a next page.
     let limit = request.limit.saturating_add(1);
     let mut page = Page { limit, after, events: BTreeMap::new() };
-    for listing in listings(ledger, &request.filter, range, extent).await? {
+    for listing in listings_of(ledger, &request.filter, range, extent, request.unpriced).await? {
         read(ledger, request, &listing, &mut page).await?;
     }
     let mut found: Vec<(Reverse<Place>, EventLine)> = page.events.into_iter().collect();

@@ -1,7 +1,7 @@
 //! Where to look for the records that a filter can hold: rollups say which agents had any, on which days,
 //! so that a rare task is not searched for in everybody's history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shared::id::AgentId;
 use shared::ledger::{LedgerError, RecordCursor, RecordQuery, RecordStore, RollupQuery, RollupStore};
@@ -28,6 +28,18 @@ pub(crate) async fn listings<L: RollupStore>(
     range: Range,
     extent: Range,
 ) -> Result<Vec<Listing>, LedgerError> {
+    listings_of(ledger, filter, range, extent, false).await
+}
+
+/// The same; of what has no price alone if `unpriced`, which the rollups know the days of, too: mostly there are
+/// few, and not everybody's history has to be read for them.
+pub(crate) async fn listings_of<L: RollupStore>(
+    ledger: &L,
+    filter: &Filter,
+    range: Range,
+    extent: Range,
+    unpriced: bool,
+) -> Result<Vec<Listing>, LedgerError> {
     let range = Range { from: range.from.max(extent.from), to: range.to.min(extent.to) };
     if range.from >= range.to {
         return Ok(Vec::new());
@@ -38,29 +50,43 @@ pub(crate) async fn listings<L: RollupStore>(
         Filter { team: Some(team), .. } => Some((ScopeKind::TeamAgent, team.as_str())),
         _ => None,
     };
+    let from = WindowKind::Day.start(range.from);
+    let to = WindowKind::Day.end(WindowKind::Day.start(range.to - 1));
+    let days = |kind, a, b| RollupQuery { kind, a, b, window: WindowKind::Day, from, to };
+    let agents: BTreeSet<_> = filter.agents.iter().collect();
+    let queries: Vec<RollupQuery> = match pair {
+        Some((ScopeKind::TeamAgent, name)) => vec![days(ScopeKind::TeamAgent, Some(name.to_owned()), None)],
+        Some((kind, name)) => vec![days(kind, None, Some(name.to_owned()))],
+        None if unpriced && agents.is_empty() => vec![days(ScopeKind::Org, None, None)],
+        None if unpriced => {
+            let of = |agent: &&AgentId| days(ScopeKind::Agent, Some(agent.as_str().to_owned()), None);
+            agents.iter().map(of).collect()
+        }
+        None => Vec::new(),
+    };
     let mut found = Vec::new();
-    if let Some((kind, name)) = pair {
-        let name = Some(name.to_owned());
-        let (a, b) = if kind == ScopeKind::TeamAgent { (name, None) } else { (None, name) };
-        let from = WindowKind::Day.start(range.from);
-        let to = WindowKind::Day.end(WindowKind::Day.start(range.to - 1));
-        let query = RollupQuery { kind, a, b, window: WindowKind::Day, from, to };
-        for (agent, ranges) in runs_of_days(kind, ledger.rollup_rows(&query).await?) {
-            let Ok(agent) = AgentId::parse(&agent) else {
-                return Err(LedgerError::Broken(format!("rollups name the agent {agent:?}, which is no id")));
+    for query in &queries {
+        let mut rows = ledger.rollup_rows(query).await?;
+        rows.retain(|row| !unpriced || row.parts.0.iter().any(|part| part.unpriced_events > 0));
+        for (agent, ranges) in runs_of_days(query.kind, rows) {
+            let agent = match query.kind {
+                ScopeKind::Org => None,
+                _ => Some(AgentId::parse(&agent).map_err(|_| {
+                    LedgerError::Broken(format!("rollups name the agent {agent:?}, which is no id"))
+                })?),
             };
-            if !filter.agents.is_empty() && !filter.agents.contains(&agent) {
+            if agent.as_ref().is_some_and(|agent| !agents.is_empty() && !agents.contains(agent)) {
                 continue;
             }
             for run in ranges {
                 let range = Range { from: run.from.max(range.from), to: run.to.min(range.to) };
-                found.push(Listing { agent: Some(agent.clone()), range });
+                found.push(Listing { agent: agent.clone(), range });
             }
         }
-    } else if filter.agents.is_empty() {
+    }
+    if queries.is_empty() && agents.is_empty() {
         found.push(Listing { agent: None, range });
-    } else {
-        let agents: std::collections::BTreeSet<_> = filter.agents.iter().collect();
+    } else if queries.is_empty() {
         found.extend(agents.into_iter().map(|agent| Listing { agent: Some(agent.clone()), range }));
     }
     found.sort_by_key(|listing| std::cmp::Reverse(listing.range.to));

@@ -161,28 +161,33 @@ fn answer(
     question: &shared::hash::ContentHash,
 ) -> Result<SpendReport, QueryError> {
     let mut total = Totals::default();
-    let mut rows = Vec::with_capacity(sums.len());
+    let mut rows: Vec<(Rank, Totals)> = Vec::with_capacity(sums.len());
     for (slot, totals) in sums.into_iter() {
         total.add(&totals)?;
-        rows.push((slot, totals));
+        // Once for each row, and not once for each comparison: there may be 200,000.
+        rows.push(((totals.known_cost(), totals.tokens(), slot), totals));
     }
-    let rank = |(slot, totals): &(Slot, Totals)| (totals.known_cost(), totals.tokens(), slot.clone());
-    rows.sort_by(|a, b| compare(&rank(a), &rank(b)));
-    let mut start = 0;
-    if let Some(place) = place {
-        let last = (place.cost, place.tokens, place.slot);
-        start = rows.partition_point(|row| compare(&rank(row), &last) != Ordering::Greater);
+    if let Some(Place { cost, tokens, slot, .. }) = place {
+        let last = (cost, tokens, slot);
+        rows.retain(|(rank, _)| compare(rank, &last) == Ordering::Greater);
     }
-    let end = rows.len().min(start.saturating_add(request.limit));
-    let next = match rows.get(end.wrapping_sub(1)) {
-        Some(last) if end < rows.len() => {
-            let (cost, tokens, slot) = rank(last);
+    let more = rows.len() > request.limit;
+    let in_order = |(a, _): &(Rank, Totals), (b, _): &(Rank, Totals)| compare(a, b);
+    if more {
+        // Only what the page shows is put in order.
+        rows.select_nth_unstable_by(request.limit, in_order);
+        rows.truncate(request.limit);
+    }
+    rows.sort_unstable_by(in_order);
+    let next = match rows.last() {
+        Some(((cost, tokens, slot), _)) if more => {
+            let (cost, tokens, slot) = (*cost, *tokens, slot.clone());
             page::write(question, Place { from: range.from, to: range.to, cost, tokens, slot })
         }
         _ => None,
     };
     let by = request.by.name().to_owned();
-    let rows = rows.get(start..end).unwrap_or_default().iter().map(|(slot, totals)| {
+    let rows = rows.iter().map(|((_, _, slot), totals)| {
         let name = slot.shown(request.by, &request.zone);
         SpendLine::new(Some(BTreeMap::from([(by.clone(), name)])), totals)
     });

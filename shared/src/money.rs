@@ -60,9 +60,18 @@ impl Usd {
         Ok(Self(value))
     }
 
-    fn from_units(units: i128) -> Result<Self, MoneyError> {
+    /// The amount of so many units of 10^-15 dollars.
+    pub(crate) fn from_units(units: i128) -> Result<Self, MoneyError> {
         if units.abs() >= LIMIT_MANTISSA {
             return Err(MoneyError::TooLarge);
+        }
+        // Nearly every amount: in one word, where the library divides three.
+        if let Ok(mut small) = i64::try_from(units) {
+            let mut scale = MAX_SCALE;
+            while scale > 0 && small % 10 == 0 {
+                (small, scale) = (small / 10, scale - 1);
+            }
+            return Ok(Self(Decimal::new(small, scale)));
         }
         let value = Decimal::try_from_i128_with_scale(units, MAX_SCALE).map_err(|_| MoneyError::TooLarge)?;
         Ok(Self(value.normalize()))
@@ -170,9 +179,13 @@ impl UnitPrice {
 
     /// The exact cost of `count` units.
     pub fn times(self, count: u64) -> Result<Usd, MoneyError> {
+        Usd::from_units(self.units_of(count).ok_or(MoneyError::TooLarge)?)
+    }
+
+    /// The same in units of 10^-15 dollars, which may be more than an amount can be.
+    pub(crate) fn units_of(self, count: u64) -> Option<i128> {
         // Below 10^21 units times 2^64 does not pass 2^127 for the counts a usage may hold; beyond, refuse.
-        let units = self.0.units().checked_mul(i128::from(count)).ok_or(MoneyError::TooLarge)?;
-        Usd::from_units(units)
+        self.0.units().checked_mul(i128::from(count))
     }
 
     /// The price as a decimal, in US dollars per unit.
@@ -236,6 +249,18 @@ mod tests {
         let price = UnitPrice::per_million("0.075".parse().unwrap()).unwrap();
         assert_eq!(price.as_decimal().to_string(), "0.000000075");
         assert_eq!(price.times(1_000_000).unwrap().to_string(), "0.075");
+    }
+
+    #[test]
+    fn an_amount_has_its_shortest_form_in_one_word_and_in_three() {
+        let i64s =
+            [0, 1, -10, 9_999, 1_234_500_000_000_000, i64::MAX, i64::MIN, i64::MIN + 8, 10_i64.pow(18)];
+        let wider = [i128::from(i64::MAX) + 1, 10_i128.pow(19), -(10_i128.pow(27))];
+        for units in i64s.into_iter().map(i128::from).chain(wider) {
+            let library = Decimal::from_i128_with_scale(units, MAX_SCALE).normalize();
+            let ours = Usd::from_units(units).unwrap().0;
+            assert_eq!((ours.mantissa(), ours.scale()), (library.mantissa(), library.scale()), "{units}");
+        }
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 use shared::alert::{Alert, AlertState, StateKey};
@@ -28,6 +29,8 @@ pub(crate) struct Fake {
     pub(crate) conflicts: Vec<Conflict>,
     pub(crate) senders: Vec<Sender>,
     pub(crate) deliveries: Vec<DeliveryAttempt>,
+    /// How many records were listed so far.
+    pub(crate) listed: AtomicUsize,
 }
 
 impl Fake {
@@ -69,7 +72,9 @@ impl RecordStore for Fake {
                 listed.insert(Reverse(place), record);
             }
         }
-        Ok(listed.into_values().take(query.limit).cloned().collect())
+        let listed: Vec<_> = listed.into_values().take(query.limit).cloned().collect();
+        self.listed.fetch_add(listed.len(), Ordering::Relaxed);
+        Ok(listed)
     }
 
     async fn put_conflict(&self, _: Conflict) -> Result<bool, LedgerError> {

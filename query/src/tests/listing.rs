@@ -34,23 +34,30 @@ proptest! {
         records in prop::collection::vec((0..3_u8, prop::collection::vec((0..20_i64, 0..3_u8), 1..6)), 0..150),
         limit in 1..40_usize,
         task in any::<bool>(),
+        unpriced in any::<bool>(),
+        one_agent in any::<bool>(),
     ) {
         let mut expected = Vec::new();
         let stored = records.iter().enumerate().map(|(n, (who, calls))| {
             let who = format!("a{who}");
             let calls: Vec<_> = calls.iter().map(|(time, task)| {
+                let model = if time % 3 == 0 { "no-such-model" } else { "gpt-4o-mini" };
                 let time = jiff::Timestamp::from_second(1_793_400_000 + time * 7_200).unwrap();
-                event(time, ["", ["", "t1", "t2"][usize::from(*task)], "", "", ""], 1)
+                event(time, ["", ["", "t1", "t2"][usize::from(*task)], "", "openai", model], 1)
             }).collect();
             for (i, call) in calls.iter().enumerate() {
-                if !task || call.task_id.as_ref().is_some_and(|t| t.as_str() == "t1") {
+                let wanted = (!task || call.task_id.as_ref().is_some_and(|t| t.as_str() == "t1"))
+                    && (!unpriced || call.model.as_ref().is_some_and(|m| m.as_str() == "no-such-model"))
+                    && (!one_agent || who == "a1");
+                if wanted {
                     expected.push((call.time.to_string(), who.clone(), format!("k{n}#{i}")));
                 }
             }
             packed(&who, &format!("k{n}"), calls)
         }).collect();
         let ledger = Fake::of(stored);
-        let mut request = EventRequest { limit, ..EventRequest::default() };
+        let mut request = EventRequest { unpriced, limit, ..EventRequest::default() };
+        request.filter.agents.extend(one_agent.then(|| agent("a1")));
         request.filter.task = task.then(|| "t1".to_owned().try_into().unwrap());
         expected.sort_by_key(|(time, who, id)| {
             std::cmp::Reverse((time.clone(), agent(who), EventId::parse(id).unwrap()))
@@ -105,4 +112,17 @@ fn unpriced_lists_what_counts_without_a_price() {
     let request = EventRequest { unpriced: true, ..EventRequest::default() };
     let listed: Vec<_> = page(&ledger, &request).events.iter().map(|e| e.id.to_string()).collect();
     assert_eq!(listed, ["unknown"]);
+}
+
+#[test]
+fn what_has_no_price_is_looked_for_on_its_days_alone() {
+    let calls = (1..=9).map(|day| {
+        let model = if day == 5 { "no-such-model" } else { "gpt-4o-mini" };
+        let time = at(&format!("2026-11-0{day}T09:00:00Z"));
+        single("a", &format!("d{day}"), event(time, ["", "", "", "openai", model], 1))
+    });
+    let ledger = Fake::of(calls.collect());
+    let request = EventRequest { unpriced: true, ..EventRequest::default() };
+    assert_eq!(all(&ledger, &request).len(), 1);
+    assert_eq!(ledger.listed.load(std::sync::atomic::Ordering::Relaxed), 1);
 }

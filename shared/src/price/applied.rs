@@ -103,16 +103,26 @@ impl AppliedPrice {
     /// The exact cost. None, so unknown, if the price lacks something that was used, or if the counts are so
     /// absurd that the cost is no amount of money ([`Usd`]).
     pub fn cost(&self, usage: &Usage) -> Option<Usd> {
-        self.cost_parts(usage)?.total()
+        let (tokens, fees) = self.units(usage)?;
+        Usd::from_units(tokens.checked_add(fees)?).ok()
     }
 
     /// The same, apart for tokens and for other units.
     pub fn cost_parts(&self, usage: &Usage) -> Option<Cost> {
-        usage.iter().try_fold(Cost::default(), |mut sum, (bucket, count)| {
-            let cost = self.rate(bucket, usage)?.times(count).ok()?;
-            let part = if bucket.is_token() { &mut sum.tokens } else { &mut sum.fees };
-            *part = part.checked_add(cost).ok()?;
-            Some(sum)
+        let (tokens, fees) = self.units(usage)?;
+        Some(Cost { tokens: Usd::from_units(tokens).ok()?, fees: Usd::from_units(fees).ok()? })
+    }
+
+    /// For tokens and for other units, in units of 10^-15 dollars. No part of a sum is negative, so that it is
+    /// enough to look at the end whether it is an amount: a report over records asks this of each call.
+    fn units(&self, usage: &Usage) -> Option<(i128, i128)> {
+        usage.iter().try_fold((0_i128, 0_i128), |(tokens, fees), (bucket, count)| {
+            let cost = self.rate(bucket, usage)?.units_of(count)?;
+            Some(if bucket.is_token() {
+                (tokens.checked_add(cost)?, fees)
+            } else {
+                (tokens, fees.checked_add(cost)?)
+            })
         })
     }
 }
@@ -135,5 +145,43 @@ pub fn parent(bucket: Bucket) -> Option<Bucket> {
             Some(Bucket::WebSearches)
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn price(input: &str, searches: &str) -> AppliedPrice {
+        let unit = [("input", input), ("web_searches", searches)];
+        AppliedPrice {
+            book: "v1".to_owned(),
+            source: PriceSource::Book,
+            entry: String::new(),
+            tier: String::new(),
+            unit: unit.map(|(name, rate)| (name.into(), rate.parse().unwrap())).into(),
+            long: Vec::new(),
+            inherit: false,
+        }
+    }
+
+    #[test]
+    fn a_cost_is_its_parts_and_unknown_where_either_or_their_sum_is_no_amount() {
+        let usage = Usage::new([(Bucket::Input, 1 << 53), (Bucket::WebSearches, 3)]).unwrap();
+        let cost = |input, searches| {
+            let price = price(input, searches);
+            let (parts, cost) = (price.cost_parts(&usage), price.cost(&usage));
+            assert_eq!(parts.and_then(Cost::total), cost);
+            cost.map(|cost| cost.to_string())
+        };
+        assert_eq!(cost("0.000000000000001", "0.01").as_deref(), Some("9.037199254740992"));
+        // 9,007,199,254,740.992 and 2,999,997 dollars; then each past 10^13, and then the sum alone.
+        assert_eq!(cost("0.001", "999999").as_deref(), Some("9007202254737.992"));
+        assert_eq!(cost("0.0012", "0.01"), None);
+        assert_eq!(cost("999999", "0.01"), None);
+        let most = Usage::new([(Bucket::Input, 9_999_999_999_999), (Bucket::WebSearches, 1)]).unwrap();
+        assert_eq!(price("1", "0.5").cost(&most).unwrap().to_string(), "9999999999999.5");
+        assert_eq!(price("1", "1").cost(&most), None);
+        assert!(price("1", "1").cost_parts(&most).is_some());
     }
 }
