@@ -1,0 +1,196 @@
+//! Reading and pricing, beside two libraries that do the same: from the bytes of a response to its cost.
+
+use std::fs;
+use std::hint::black_box;
+use std::path::Path;
+
+use anyhow::Context;
+use rust_decimal::Decimal;
+use rustix::time::{ClockId, clock_gettime};
+use shared::event::UsageEvent;
+use shared::extract::{Hints, extract};
+use shared::price::PriceBook;
+
+use super::bodies::Body;
+use super::figures::{OURS, Part, Unit, median, percentile};
+use super::worker::{Environment, Worker};
+
+/// As in the markers of the page.
+pub(super) const NAME: &str = "extraction";
+const GENAI: &str = "genai-prices";
+const LITELLM: &str = "LiteLLM";
+const SUBJECTS: [&str; 3] = [OURS, GENAI, LITELLM];
+const VERSIONS: [&str; 2] = ["genai-prices==0.2.3", "litellm==1.106.2"];
+/// How often a body is read in a row: the clock of a thread's processor time costs as much as a tenth of one of ours.
+const OUR_REPETITIONS: u32 = 50;
+const THEIR_REPETITIONS: u32 = 5;
+
+const MEDIAN: &str = "processor time of a body, median";
+const P99: &str = "processor time of a body, p99";
+const PRICED: &str = "bodies with a cost";
+const EXPECTED: &str = "bodies whose cost is known";
+const AGREED: &str = "of these, with that cost";
+
+/// Of each body: nanoseconds of one reading, and the cost if it was found.
+type Pass = Vec<(u64, Option<Decimal>)>;
+
+/// The three of them, ready.
+pub(super) struct Extraction {
+    book: PriceBook,
+    bodies: Vec<Body>,
+    workers: Vec<Worker>,
+    /// What each found in the round that runs.
+    round: Vec<(usize, Pass)>,
+    part: Part,
+}
+
+impl Extraction {
+    /// Reads the bodies and starts the peers, which are installed under `directory` when that is needed.
+    pub(super) fn prepare(
+        bodies: Vec<Body>,
+        recorded: bool,
+        directory: &Path,
+        python: &str,
+        versions: &mut Vec<(String, String)>,
+    ) -> anyhow::Result<Self> {
+        let environment = Environment::with(directory, python, &VERSIONS)?;
+        let path = directory.join("peer.py");
+        fs::write(&path, include_str!("peer.py"))?;
+        // Beside the environment, not in the repository, and gone when this ends.
+        let lines = tempfile::NamedTempFile::new_in(directory)?;
+        fs::write(lines.path(), bodies.iter().map(|body| body.line() + "\n").collect::<String>())?;
+        let mut workers = Vec::new();
+        for name in [GENAI, "litellm"] {
+            let (worker, hello) = Worker::start(&environment, &path, name, lines.path())?;
+            let version = |of: &str| hello[of].as_str().unwrap_or("unknown").to_owned();
+            versions.push((name.to_owned(), version("version")));
+            if name == GENAI {
+                versions.push(("Python".to_owned(), version("python")));
+            }
+            workers.push(worker);
+        }
+        let note = if recorded {
+            "Bodies: the recorded responses of the corpus that are one piece of JSON and have usage. The expected cost is \
+             what the corpus found both libraries to agree on, when it put the usage together with care: who is right \
+             where they differ is not asked here, and a body of which only one knew the price is not in that row. \
+             DeepSeek's are left out of it too, as their price goes by the hour, and LiteLLM takes its own clock's."
+        } else {
+            "Bodies: a few that were written for this, as no corpus was at hand (`AGENTLEDGER_CORPUS`). Each has the cost \
+             that was worked out by hand."
+        };
+        let part = Part::new(
+            NAME,
+            vec![
+                "From the bytes to the cost: AgentLedger in this process, the libraries from the text of the JSON in a \
+                 Python process each, which are started once. All are told provider, shape and model, as their callers \
+                 know them. Processor time of the thread, and only over bodies that all three give a cost for; each is \
+                 read several times in a row, so that all find their caches warm. Streams are left out, as the libraries \
+                 do not read them."
+                    .to_owned(),
+                note.to_owned(),
+                "The costs of LiteLLM contain fees of searches where the response tells of some, the expected ones do \
+                 not. genai-prices is read by OpenAI's reader where a provider has none of its own for OpenAI's shape; \
+                 LiteLLM by the function that its own transformation of such a response calls, where its price function \
+                 does not take the response as it came."
+                    .to_owned(),
+            ],
+        );
+        Ok(Self { book: PriceBook::embedded()?, bodies, workers, round: Vec::new(), part })
+    }
+
+    pub(super) fn subjects() -> usize {
+        SUBJECTS.len()
+    }
+
+    /// One pass of one of them over all bodies.
+    pub(super) fn measure(&mut self, subject: usize) -> anyhow::Result<()> {
+        let pass = match subject.checked_sub(1) {
+            None => self.ours()?,
+            Some(peer) => {
+                let worker = self.workers.get_mut(peer).context("there is no such peer")?;
+                worker.pass(THEIR_REPETITIONS)?
+            }
+        };
+        anyhow::ensure!(pass.len() == self.bodies.len(), "a peer answered for {} bodies", pass.len());
+        self.round.push((subject, pass));
+        Ok(())
+    }
+
+    fn ours(&self) -> anyhow::Result<Pass> {
+        let mut pass = Pass::new();
+        for body in &self.bodies {
+            let found = cost(&self.book, body);
+            let begun = processor_time()?;
+            for _ in 0..OUR_REPETITIONS {
+                black_box(cost(&self.book, black_box(body)));
+            }
+            pass.push(((processor_time()? - begun) / u64::from(OUR_REPETITIONS), found));
+        }
+        Ok(pass)
+    }
+
+    /// Adds a round up, when each had its turn.
+    pub(super) fn end_round(&mut self) {
+        let round = std::mem::take(&mut self.round);
+        let common: Vec<bool> = (0..self.bodies.len())
+            .map(|at| round.iter().all(|(_, pass)| pass.get(at).is_some_and(|(_, cost)| cost.is_some())))
+            .collect();
+        let count = |found: usize| u64::try_from(found).unwrap_or(u64::MAX);
+        for (subject, pass) in round {
+            let name = SUBJECTS.get(subject).copied().unwrap_or_default();
+            let shared = pass.iter().zip(&common).filter(|(_, common)| **common);
+            let took: Vec<u64> = shared.map(|((took, _), _)| *took).collect();
+            let costs = pass.iter().map(|(_, cost)| *cost);
+            let expected = costs.clone().zip(&self.bodies).filter_map(|(cost, body)| Some((cost, body.expected?)));
+            let mut add = |measure: &str, unit, value| self.part.add(measure, unit, true, name, value);
+            add(MEDIAN, Unit::Nanoseconds, median(&took).unwrap_or_default());
+            add(P99, Unit::Nanoseconds, percentile(&took, 99).unwrap_or_default());
+            add("bodies that all three price", Unit::Count, count(took.len()));
+            add(PRICED, Unit::Count, count(costs.filter(Option::is_some).count()));
+            add(EXPECTED, Unit::Count, count(expected.clone().count()));
+            let agreed = expected.filter(|(cost, expected)| cost.is_some_and(|cost| agree(cost, *expected)));
+            add(AGREED, Unit::Count, count(agreed.count()));
+        }
+    }
+
+    pub(super) fn into_part(mut self) -> Part {
+        self.part.order(&SUBJECTS, &[MEDIAN, P99, "bodies that all three price", PRICED, EXPECTED, AGREED]);
+        self.part
+    }
+}
+
+/// From the bytes to the cost of the tokens; none where a price is missing.
+pub(super) fn cost(book: &PriceBook, body: &Body) -> Option<Decimal> {
+    let answer = extract(
+        body.text.as_bytes(),
+        Hints {
+            provider: Some(&body.provider),
+            path: body.path.as_deref(),
+            model: body.requested_model.as_deref(),
+            content_type: body.content_type.as_deref(),
+            ..Hints::default()
+        },
+    );
+    if answer.calls.is_empty() {
+        return None;
+    }
+    let at = body.at.parse().ok()?;
+    answer.calls.into_iter().try_fold(Decimal::ZERO, |sum, call| {
+        let mut event = UsageEvent::new(at, call.usage);
+        (event.provider, event.model) = (Some(call.provider), call.model);
+        event.service_tier = call.service_tier;
+        let cost = book.candidates(&event).find_map(|price| price.cost_parts(&event.usage))?;
+        sum.checked_add(Decimal::from(cost.tokens))
+    })
+}
+
+/// Within a billionth of the larger: two of the three calculate in floats.
+pub(super) fn agree(a: Decimal, b: Decimal) -> bool {
+    (a - b).abs() * Decimal::from(1_000_000_000) <= a.abs().max(b.abs())
+}
+
+/// What this thread has run, in nanoseconds.
+fn processor_time() -> anyhow::Result<u64> {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Ok(u64::try_from(time.tv_sec)? * 1_000_000_000 + u64::try_from(time.tv_nsec)?)
+}
