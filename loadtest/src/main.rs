@@ -2,6 +2,7 @@
 //! every total with what was sent.
 
 mod client;
+mod compare;
 mod crash;
 mod overload;
 mod pipeline;
@@ -29,6 +30,11 @@ enum Command {
     Overload(overload::Options),
     /// Kills the process again and again under load, and compares the totals in the end.
     Crash(crash::Options),
+    /// Measures ours beside others and writes docs/performance.md.
+    Compare(compare::Options),
+    /// The handler that `compare` holds our intake against.
+    #[command(hide = true)]
+    PlainIntake(compare::plain::Options),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +42,8 @@ fn main() -> ExitCode {
         Command::Pipeline(options) => pipeline::run(&options),
         Command::Overload(options) => overload::run(&options),
         Command::Crash(options) => crash::run(&options),
+        Command::Compare(options) => compare::run(&options),
+        Command::PlainIntake(options) => compare::plain::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

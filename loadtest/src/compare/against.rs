@@ -39,7 +39,10 @@ pub(super) fn compare(first: &Run, second: &Run) -> anyhow::Result<(String, bool
                     let same = ratios[0] == ratios[1];
                     holds &= same;
                     let verdict = if same { "ok" } else { "FAILED" };
-                    writeln!(text, "{name}: {verdict}, {subject} has no ratio in one of the runs or in both")?;
+                    writeln!(
+                        text,
+                        "{name}: {verdict}, {subject} has no ratio in one of the runs or in both"
+                    )?;
                     continue;
                 };
                 let off = before.abs_diff(now) * 1000 / before.max(1);
@@ -64,8 +67,11 @@ pub(super) fn compare(first: &Run, second: &Run) -> anyhow::Result<(String, bool
 
 /// From the least to the most.
 fn order(measure: &Measure) -> String {
-    let mut subjects: Vec<_> =
-        measure.subjects.iter().map(|subject| (measure.median(&subject.name), subject.name.as_str())).collect();
+    let mut subjects: Vec<_> = measure
+        .subjects
+        .iter()
+        .map(|subject| (measure.median(&subject.name), subject.name.as_str()))
+        .collect();
     subjects.sort_unstable();
     subjects.into_iter().map(|(_, name)| name).collect::<Vec<_>>().join(" < ")
 }

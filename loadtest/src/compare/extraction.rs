@@ -3,17 +3,19 @@
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::Context;
 use rust_decimal::Decimal;
 use rustix::time::{ClockId, clock_gettime};
+use serde_json::Value;
 use shared::event::UsageEvent;
 use shared::extract::{Hints, extract};
 use shared::price::PriceBook;
 
 use super::bodies::Body;
 use super::figures::{OURS, Part, Unit, median, percentile};
-use super::worker::{Environment, Worker};
+use super::worker::{Environment, Worker, decimal};
 
 /// As in the markers of the page.
 pub(super) const NAME: &str = "extraction";
@@ -61,7 +63,8 @@ impl Extraction {
         fs::write(lines.path(), bodies.iter().map(|body| body.line() + "\n").collect::<String>())?;
         let mut workers = Vec::new();
         for name in [GENAI, "litellm"] {
-            let (worker, hello) = Worker::start(&environment, &path, name, lines.path())?;
+            let mut command = Command::new(&environment.python);
+            let (worker, hello) = Worker::start(command.arg(&path).arg(name).arg(lines.path()))?;
             let version = |of: &str| hello[of].as_str().unwrap_or("unknown").to_owned();
             versions.push((name.to_owned(), version("version")));
             if name == GENAI {
@@ -108,7 +111,7 @@ impl Extraction {
             None => self.ours()?,
             Some(peer) => {
                 let worker = self.workers.get_mut(peer).context("there is no such peer")?;
-                worker.pass(THEIR_REPETITIONS)?
+                theirs(&worker.ask(&THEIR_REPETITIONS.to_string())?)?
             }
         };
         anyhow::ensure!(pass.len() == self.bodies.len(), "a peer answered for {} bodies", pass.len());
@@ -141,7 +144,8 @@ impl Extraction {
             let shared = pass.iter().zip(&common).filter(|(_, common)| **common);
             let took: Vec<u64> = shared.map(|((took, _), _)| *took).collect();
             let costs = pass.iter().map(|(_, cost)| *cost);
-            let expected = costs.clone().zip(&self.bodies).filter_map(|(cost, body)| Some((cost, body.expected?)));
+            let expected =
+                costs.clone().zip(&self.bodies).filter_map(|(cost, body)| Some((cost, body.expected?)));
             let mut add = |measure: &str, unit, value| self.part.add(measure, unit, true, name, value);
             add(MEDIAN, Unit::Nanoseconds, median(&took).unwrap_or_default());
             add(P99, Unit::Nanoseconds, percentile(&took, 99).unwrap_or_default());
@@ -157,6 +161,15 @@ impl Extraction {
         self.part.order(&SUBJECTS, &[MEDIAN, P99, "bodies that all three price", PRICED, EXPECTED, AGREED]);
         self.part
     }
+}
+
+/// What a peer answered.
+fn theirs(answer: &Value) -> anyhow::Result<Pass> {
+    let read = |body: &Value| {
+        let took = body[0].as_u64().context("a peer answered without a time")?;
+        Ok((took, body[1].as_str().map(decimal).transpose()?))
+    };
+    answer.as_array().context("a peer answered something else than a list")?.iter().map(read).collect()
 }
 
 /// From the bytes to the cost of the tokens; none where a price is missing.

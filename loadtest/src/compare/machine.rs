@@ -30,16 +30,18 @@ impl Machine {
     pub(super) fn look(directory: &Path) -> anyhow::Result<Self> {
         let (fsync_p50, fsync_p99) = fsync(directory)?;
         let mut versions = vec![("AgentLedger".to_owned(), env!("CARGO_PKG_VERSION").to_owned())];
-        for (name, program, arguments) in
-            [("rustc", "rustc", ["--version"].as_slice()), ("revision", "git", &["describe", "--always", "--dirty"])]
-        {
+        for (name, program, arguments) in [
+            ("rustc", "rustc", ["--version"].as_slice()),
+            ("revision", "git", &["describe", "--always", "--dirty"]),
+        ] {
             if let Some(version) = output(program, arguments) {
                 versions.push((name.to_owned(), version.trim_start_matches("rustc ").to_owned()));
             }
         }
         versions.extend(crates(&fs::read_to_string("Cargo.lock").unwrap_or_default()));
         Ok(Self {
-            processor: line("/proc/cpuinfo", "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
+            processor: line("/proc/cpuinfo", "model name")
+                .unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
             cores: u64::try_from(std::thread::available_parallelism()?.get())?,
             memory_mb: line("/proc/meminfo", "MemTotal")
                 .and_then(|total| total.split_whitespace().next()?.parse::<u64>().ok())
@@ -68,7 +70,8 @@ fn line(file: &str, name: &str) -> Option<String> {
 }
 
 fn output(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program).args(arguments).output().ok().filter(|output| output.status.success())?;
+    let output =
+        Command::new(program).args(arguments).output().ok().filter(|output| output.status.success())?;
     Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
 }
 
@@ -79,7 +82,9 @@ fn crates(lock: &str) -> Vec<(String, String)> {
     while let Some(line) = lines.next() {
         let Some(name) = line.strip_prefix("name = ").map(|name| name.trim_matches('"')) else { continue };
         let version = lines.next().and_then(|line| line.strip_prefix("version = "));
-        if let ("axum" | "rusqlite" | "libsqlite3-sys" | "rust_decimal" | "serde_json", Some(version)) = (name, version) {
+        if let ("axum" | "rusqlite" | "libsqlite3-sys" | "rust_decimal" | "serde_json", Some(version)) =
+            (name, version)
+        {
             found.push((name.to_owned(), version.trim_matches('"').to_owned()));
         }
     }

@@ -9,9 +9,15 @@ pub(super) fn replace(page: &str, name: &str, command: &str, body: &str) -> anyh
     let (begin, end) = (format!("<!-- begin {name}:"), format!("<!-- end {name} -->"));
     for marker in [&begin, &end] {
         let found = page.matches(marker.as_str()).count();
-        anyhow::ensure!(found == 1, "the page has the marker {marker:?} {found} times; it has to be there once");
+        anyhow::ensure!(
+            found == 1,
+            "the page has the marker {marker:?} {found} times; it has to be there once"
+        );
     }
-    anyhow::ensure!(!command.contains("--"), "a command in a marker cannot have a long option: {command:?}");
+    anyhow::ensure!(
+        !command.contains("-->"),
+        "a command that ends a comment cannot stand in one: {command:?}"
+    );
     let (before, rest) = page.split_once(&begin).context("the marker was counted above")?;
     let (_, after) =
         rest.split_once(&end).with_context(|| format!("{end:?} comes before {begin:?}; turn them round"))?;

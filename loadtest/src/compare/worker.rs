@@ -27,7 +27,9 @@ impl Environment {
         }
         crate::say(&format!("installing {wanted} into {}", venv.display()));
         run(Command::new(python).args(["-m", "venv", "--clear"]).arg(&venv))?;
-        run(Command::new(python_of(&venv)).args(["-m", "pip", "-q", "--disable-pip-version-check", "install"]).args(packages))?;
+        run(Command::new(python_of(&venv))
+            .args(["-m", "pip", "-q", "--disable-pip-version-check", "install"])
+            .args(packages))?;
         fs::write(&stamp, wanted)?;
         Ok(Self { python: fs::canonicalize(&venv)?.join("bin/python") })
     }
@@ -49,38 +51,24 @@ pub(super) struct Worker {
 
 impl Worker {
     /// Starts it and waits for its first line.
-    pub(super) fn start(
-        environment: &Environment,
-        program: &Path,
-        name: &str,
-        bodies: &Path,
-    ) -> anyhow::Result<(Self, Value)> {
-        let mut child = Command::new(&environment.python)
-            .arg(program)
-            .arg(name)
-            .arg(bodies)
+    pub(super) fn start(command: &mut Command) -> anyhow::Result<(Self, Value)> {
+        let shown = format!("{command:?}");
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .with_context(|| format!("cannot start {}", environment.python.display()))?;
+            .with_context(|| format!("cannot start {shown}"))?;
         let input = child.stdin.take().context("it has no standard input")?;
         let output = BufReader::new(child.stdout.take().context("it has no standard output")?);
         let mut worker = Self { child, input, output };
-        let hello = worker.line().with_context(|| format!("{name} did not start"))?;
+        let hello = worker.line().with_context(|| format!("{shown} did not start"))?;
         Ok((worker, hello))
     }
 
-    /// Once over all bodies, each `repetitions` times.
-    pub(super) fn pass(&mut self, repetitions: u32) -> anyhow::Result<Vec<(u64, Option<Decimal>)>> {
-        writeln!(self.input, "{repetitions}")?;
-        let answer = self.line()?;
-        let answers = answer.as_array().context("a peer answered something else than a list")?;
-        let read = |answer: &Value| {
-            let took = answer[0].as_u64().context("a peer answered without a time")?;
-            let cost = answer[1].as_str().map(decimal).transpose()?;
-            Ok((took, cost))
-        };
-        answers.iter().map(read).collect()
+    /// Its answer to a line.
+    pub(super) fn ask(&mut self, line: &str) -> anyhow::Result<Value> {
+        writeln!(self.input, "{line}")?;
+        self.line()
     }
 
     fn line(&mut self) -> anyhow::Result<Value> {
@@ -99,7 +87,7 @@ impl Drop for Worker {
 }
 
 /// A number as Python writes it, with or without an exponent.
-fn decimal(text: &str) -> anyhow::Result<Decimal> {
+pub(super) fn decimal(text: &str) -> anyhow::Result<Decimal> {
     let read = if text.contains(['e', 'E']) { Decimal::from_scientific(text) } else { text.parse() };
     read.with_context(|| format!("a peer answered {text:?} as a cost"))
 }
