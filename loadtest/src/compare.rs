@@ -221,17 +221,17 @@ fn measure(options: &Options) -> anyhow::Result<Run> {
 
 /// What was asked for otherwise than by default, as far as it bears on the figures.
 fn told(options: &Options) -> String {
-    let mut told = String::new();
+    let mut told = Vec::new();
     if options.rounds != 5 {
-        told += &format!(" --rounds {}", options.rounds);
+        told.push(format!(" --rounds {}", options.rounds));
     }
     if options.seconds != 5 {
-        told += &format!(" --seconds {}", options.seconds);
+        told.push(format!(" --seconds {}", options.seconds));
     }
     if options.duration != "20s" {
-        told += &format!(" --duration {}", options.duration);
+        told.push(format!(" --duration {}", options.duration));
     }
-    told
+    told.concat()
 }
 
 fn ready<T>(part: &mut Option<T>) -> anyhow::Result<&mut T> {

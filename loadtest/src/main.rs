@@ -31,7 +31,7 @@ enum Command {
     /// Kills the process again and again under load, and compares the totals in the end.
     Crash(crash::Options),
     /// Measures ours beside others and writes docs/performance.md.
-    Compare(compare::Options),
+    Compare(Box<compare::Options>),
     /// The handler that `compare` holds our intake against.
     #[command(hide = true)]
     PlainIntake(compare::plain::Options),

@@ -16,6 +16,7 @@ use shared::price::PriceBook;
 use super::bodies::Body;
 use super::figures::{OURS, Part, Unit, median, percentile};
 use super::worker::{Environment, Worker, decimal};
+use crate::say;
 
 /// As in the markers of the page.
 pub(super) const NAME: &str = "extraction";
@@ -139,21 +140,27 @@ impl Extraction {
             .map(|at| round.iter().all(|(_, pass)| pass.get(at).is_some_and(|(_, cost)| cost.is_some())))
             .collect();
         let count = |found: usize| u64::try_from(found).unwrap_or(u64::MAX);
+        let first = self.part.measures.is_empty();
         for (subject, pass) in round {
             let name = SUBJECTS.get(subject).copied().unwrap_or_default();
             let shared = pass.iter().zip(&common).filter(|(_, common)| **common);
             let took: Vec<u64> = shared.map(|((took, _), _)| *took).collect();
             let costs = pass.iter().map(|(_, cost)| *cost);
-            let expected =
-                costs.clone().zip(&self.bodies).filter_map(|(cost, body)| Some((cost, body.expected?)));
+            let expected = costs.clone().zip(&self.bodies).filter(|(_, body)| body.expected.is_some());
             let mut add = |measure: &str, unit, value| self.part.add(measure, unit, true, name, value);
             add(MEDIAN, Unit::Nanoseconds, median(&took).unwrap_or_default());
             add(P99, Unit::Nanoseconds, percentile(&took, 99).unwrap_or_default());
             add("bodies that all three price", Unit::Count, count(took.len()));
-            add(PRICED, Unit::Count, count(costs.filter(Option::is_some).count()));
+            add(PRICED, Unit::Count, count(costs.flatten().count()));
             add(EXPECTED, Unit::Count, count(expected.clone().count()));
-            let agreed = expected.filter(|(cost, expected)| cost.is_some_and(|cost| agree(cost, *expected)));
-            add(AGREED, Unit::Count, count(agreed.count()));
+            let agrees = |(cost, body): &(Option<Decimal>, &Body)| {
+                cost.zip(body.expected).is_some_and(|(cost, expected)| agree(cost, expected))
+            };
+            add(AGREED, Unit::Count, count(expected.clone().filter(agrees).count()));
+            for (cost, body) in expected.filter(|one| first && !agrees(one)) {
+                let (shape, models) = (&body.shape, body.models.join(", "));
+                say(&format!("{name}: {shape} of {models}: {cost:?}, expected {:?}", body.expected));
+            }
         }
     }
 

@@ -21,7 +21,8 @@ PORT, DIR, BOOTSTRAPS, RUNTIME = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys
 sys.path.insert(0, RUNTIME)
 import runtime  # noqa: E402
 
-EVENTS, BATCH = 1_000, 100
+# The mapping's batch size, as the Terraform module sets it by default.
+EVENTS, BATCH = 1_000, 1_000
 RUN = uuid.uuid4().hex[:6]
 counts = collections.Counter()
 local = threading.local()
@@ -99,11 +100,11 @@ def create(table, indexes):
 
 
 def submissions(batch, round_):
-    """Requests as API Gateway hands them over, of 50 agents in turn."""
+    """Requests as API Gateway hands them over: the same events of ten agents, whatever the size."""
     for n in range(EVENTS // batch):
-        events = [{"agent_id": f"agent-{n % 50:04}", "task_id": f"T-{n % 40}", "provider": "openai", "model": "gpt-4o-mini",
-                   "usage": {"input": 500 + (n * 7 + i * 13) % 1500, "output": 50 + (n * 3 + i * 11) % 400}}
-                  for i in range(batch)]
+        events = [{"agent_id": f"agent-{e // 100:04}", "task_id": f"T-{e // 100}", "provider": "openai",
+                   "model": "gpt-4o-mini", "usage": {"input": 500 + e * 13 % 1500, "output": 50 + e * 11 % 400}}
+                  for e in range(n * batch, (n + 1) * batch)]
         headers = {"content-type": "application/json", "idempotency-key": f"{RUN}-{round_}-{batch}-{n}"}
         yield json.dumps({
             "version": "2.0", "routeKey": "POST /v1/usage", "rawPath": "/v1/usage", "rawQueryString": "", "headers": headers,

@@ -66,9 +66,11 @@ impl Functions {
         let notes = [
             "1,000 events on the local AWS of `scripts/emulator`: 1,000 invocations with one event, or 10 with a submission \
              of 100. Ours: the packaged ingest function, then the aggregator with all that ingest had put into the stream, \
-             in batches of 100 records at most, as an event source mapping would hand them over. Theirs: one function in Python with boto3, \
+             in batches of 1,000 records at most, as an event source mapping hands over what comes within its window. Theirs: \
+             one function in Python with boto3, \
              as users write it, a put_item and a put_metric_data for each event. Both are processes that ask the same \
-             stand-in of the Lambda Runtime API for work.",
+             stand-in of the Lambda Runtime API for work. The events are the same in both sizes, of ten agents with a task \
+             each.",
             "Calls are counted, and write units added up, by a proxy between function and emulator, from what the emulator \
              says that each call consumed (`ReturnConsumedCapacity`); it follows AWS's rules (docs/cost.md). Processor time \
              is what the kernel counts of the functions' threads. The time that passed is mostly the emulator's own, which \

@@ -83,7 +83,7 @@ mod tests {
     fn a_report_becomes_figures() {
         let mut read = part();
         let report = json!({"accepted_per_second": 5000, "committed_per_second": 4990, "restart_us": null,
-            "ingest_us": {"p50": 400, "p99": 2100}, "rollup_us": null, "memory_mb": [51, 60], "compared_events": 300000});
+            "ingest_us": {"p50": 400, "p99": 2100}, "rollup_us": null, "memory_mb": [51, 60], "compared_events": 300_000});
         add(&mut read, "singles", &report).unwrap();
         add(&mut read, "mess", &json!({"accepted_per_second": 1, "rollup_us": {"p99": 7}})).unwrap();
         let read = ordered(read, &["mess", "singles"]);
