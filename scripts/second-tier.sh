@@ -25,6 +25,9 @@ echo "-- exactly once, as a process: 30 kills"
 # Of the build of the tests: another one takes longer than the kills.
 PROFILE=dev scripts/crash-test.sh 30
 
+echo "-- load of every kind, every total compared"
+target/debug/loadtest local --scenario all --duration 5s --agentledger target/debug/agentledger
+
 echo "-- extraction, a gigabyte in each framing"
 cargo test --locked -p shared --test flat_memory -- --ignored --nocapture
 

@@ -158,9 +158,7 @@ fn measure(options: &Options) -> anyhow::Result<Run> {
         let bodies = bodies::load(corpus.as_deref())?;
         say(&format!("{} bodies{}", bodies.len(), if corpus.is_some() { " of the corpus" } else { "" }));
         let (directory, python) = (&options.directory, &options.python);
-        let versions = &mut machine.versions;
-        extraction =
-            Some(extraction::Extraction::prepare(bodies, corpus.is_some(), directory, python, versions)?);
+        extraction = Some(extraction::Extraction::prepare(bodies, corpus.is_some(), directory, python)?);
         turns.push((0..extraction::Extraction::subjects()).map(Turn::Extraction).collect());
     }
     let mut intake = None;

@@ -1,13 +1,15 @@
-//! Load on a real `agentledger up`: a throughput benchmark, an overload and a crash test, all of which compare
-//! every total with what was sent.
+//! Load on a real `agentledger up` or a deployment: scenarios, a throughput benchmark, an overload and a crash test, all of
+//! which compare every total with what was sent.
 
 mod client;
 mod compare;
 mod crash;
+mod load;
 mod overload;
 mod pipeline;
 mod server;
 mod tally;
+mod wire;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -24,6 +26,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Starts `agentledger up`, plays a scenario, and compares every total with what was sent.
+    Local(load::LocalOptions),
+    /// Plays a scenario against a server or a deployment that is running, and compares every total with what was sent.
+    Run(load::RemoteOptions),
     /// Sends events as fast as they are taken, and measures until the rollups have them all.
     Pipeline(pipeline::Options),
     /// Sends more than can be taken, at times fixed in advance, and measures what is accepted and what refused.
@@ -39,6 +45,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Local(options) => load::run_local(&options),
+        Command::Run(options) => load::run_remote(&options),
         Command::Pipeline(options) => pipeline::run(&options),
         Command::Overload(options) => overload::run(&options),
         Command::Crash(options) => crash::run(&options),

@@ -5,21 +5,23 @@ mod arrivals;
 mod exchange;
 mod phase;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use clap::Args;
 
 use crate::client::Client;
 use crate::server::Server;
 use crate::tally::Tally;
+use crate::wire::Endpoint;
 use crate::{agentledger, say};
 use arrivals::Arrivals;
 use phase::{Seen, play, settle};
+
+/// How long the rollups may take to catch up.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -64,7 +66,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 async fn phases(options: &Options, server: &Server) -> anyhow::Result<()> {
-    let address: SocketAddr = server.url.trim_start_matches("http://").parse()?;
+    let address = Endpoint::new(&server.url).await?;
     let reader = Client::new();
     let next = Arc::new(AtomicU64::new(0));
     let span = Duration::from_secs(options.seconds);
@@ -79,16 +81,16 @@ async fn phases(options: &Options, server: &Server) -> anyhow::Result<()> {
         }
     };
     // So that the first phase does not measure the first of everything.
-    let warm = play(address, 1, &next, closed(span / 10)).await?;
+    let warm = play(&address, 1, &next, closed(span / 10)).await?;
 
-    let before = play(address, 1, &next, || Arrivals::open(options.low_rate, span, options.seed)).await?;
+    let before = play(&address, 1, &next, || Arrivals::open(options.low_rate, span, options.seed)).await?;
     before.print("A, unloaded");
     footprint();
 
     let began = Instant::now();
-    let sustained = play(address, options.connections, &next, closed(span)).await?;
+    let sustained = play(&address, options.connections, &next, closed(span)).await?;
     sustained.print("B, closed loop");
-    caught_up(&reader, server)?;
+    reader.caught_up(&server.url, PATIENCE)?;
     // What is acknowledged faster than it is committed only waits: this is what can go on for ever.
     let committed = sustained.accepted.len() * 1000
         / u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
@@ -100,15 +102,15 @@ async fn phases(options: &Options, server: &Server) -> anyhow::Result<()> {
 
     let rate = committed * options.times;
     let arrivals = || Arrivals::open(rate, span, options.seed + 1);
-    let over = play(address, options.overload_connections, &next, arrivals).await?;
-    let behind = lag(&reader, server)?;
+    let over = play(&address, options.overload_connections, &next, arrivals).await?;
+    let behind = reader.lag(&server.url)?;
     over.print(&format!("C, open loop at {rate}/s"));
     say(&format!("    accepted {} events/s; {behind} stream records not in the rollups yet", over.rate()));
     footprint();
 
-    let after = play(address, 1, &next, || Arrivals::open(options.low_rate, span, options.seed + 2)).await?;
+    let after = play(&address, 1, &next, || Arrivals::open(options.low_rate, span, options.seed + 2)).await?;
     after.print("D, unloaded again");
-    let took = caught_up(&reader, server)?;
+    let took = reader.caught_up(&server.url, PATIENCE)?;
     say(&format!("    the rollups had everything {took:.1?} after it"));
     footprint();
 
@@ -122,7 +124,7 @@ async fn phases(options: &Options, server: &Server) -> anyhow::Result<()> {
         times(&over),
         times(&after)
     ));
-    check(address, &reader, server, &[warm, before, sustained, over, after]).await
+    check(&address, &reader, server, &[warm, before, sustained, over, after]).await
 }
 
 /// For so long, as fast as it is answered.
@@ -131,38 +133,18 @@ fn closed(span: Duration) -> impl FnOnce() -> std::io::Result<Arrivals> {
 }
 
 /// The totals are what got a receipt, and every refusal said when to come back.
-async fn check(address: SocketAddr, reader: &Client, server: &Server, phases: &[Seen]) -> anyhow::Result<()> {
+async fn check(address: &Endpoint, reader: &Client, server: &Server, phases: &[Seen]) -> anyhow::Result<()> {
     let mut expected = Tally::default();
     for seen in phases {
         expected.merge(&seen.tally);
         settle(address, &seen.unknown, &mut expected).await?;
         anyhow::ensure!(seen.unhinted == 0, "{} refusals did not say when to come back", seen.unhinted);
     }
-    caught_up(reader, server)?;
+    reader.caught_up(&server.url, PATIENCE)?;
     let reported = Tally::of_report(&reader.get(&format!("{}/v1/spend?by=agent&limit=10000", server.url))?);
     if let Some(difference) = expected.difference(&reported) {
         anyhow::bail!("what is reported is not what got a receipt: {difference}");
     }
     say(&format!("totals: equal to the {} events with a receipt, per agent", expected.events()));
     Ok(())
-}
-
-/// Stream records that are accepted and not committed.
-fn lag(reader: &Client, server: &Server) -> anyhow::Result<u64> {
-    let health = reader.get(&format!("{}/healthz", server.url))?;
-    let shards = health["pipeline"]["stream"].as_array().context("healthz names no shards")?;
-    let of = |shard: &serde_json::Value| {
-        Some(shard["latest"].as_u64()?.saturating_sub(shard["consumed"].as_u64()?))
-    };
-    Ok(shards.iter().filter_map(of).sum())
-}
-
-/// Waits until everything accepted is committed.
-fn caught_up(reader: &Client, server: &Server) -> anyhow::Result<Duration> {
-    let begun = Instant::now();
-    while lag(reader, server)? > 0 {
-        anyhow::ensure!(begun.elapsed() < Duration::from_secs(300), "the rollups do not catch up");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(begun.elapsed())
 }

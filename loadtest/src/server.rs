@@ -22,8 +22,18 @@ impl Server {
 
     /// Starts it with a configuration file.
     pub(crate) fn start_with(program: &Path, data: &Path, config: Option<&Path>) -> anyhow::Result<Self> {
+        Self::start_at(program, data, config, "127.0.0.1:0")
+    }
+
+    /// Starts it at this address: again, where it was before.
+    pub(crate) fn start_at(
+        program: &Path,
+        data: &Path,
+        config: Option<&Path>,
+        listen: &str,
+    ) -> anyhow::Result<Self> {
         let mut child = Command::new(program)
-            .args(["up", "--listen", "127.0.0.1:0", "--data"])
+            .args(["up", "--listen", listen, "--data"])
             .arg(data)
             .args(config.into_iter().flat_map(|file| [Path::new("--config"), file]))
             .env("AGENTLEDGER_LOG", "error")

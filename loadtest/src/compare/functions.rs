@@ -78,7 +78,12 @@ impl Functions {
             "The handler does less: a retry overwrites its item and counts twice in its metric, there are no rollups to \
              read, and no corrections or budgets. Our alerter is not in it, and not in theirs.",
         ];
-        let part = Part::new(NAME, notes.map(str::to_owned).to_vec());
+        let mut part = Part::new(NAME, notes.map(str::to_owned).to_vec());
+        let installed = fs::read_to_string(emulator.join("installed")).unwrap_or_default();
+        part.notes.push(format!(
+            "The emulator and the handler: {}.",
+            installed.split_whitespace().collect::<Vec<_>>().join(", ").replace("==", " ")
+        ));
         // From here on the emulator is stopped whatever happens.
         let mut functions = Self { worker: None, emulator: fs::canonicalize(emulator)?, part };
         let program = functions.emulator.join("functions.py");

@@ -1,7 +1,6 @@
 //! A phase: connections that send what arrives, and what came of it.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,6 +12,7 @@ use super::arrivals::Arrivals;
 use super::exchange::{Event, Exchange, Reply};
 use crate::say;
 use crate::tally::Tally;
+use crate::wire::Endpoint;
 
 /// What a phase saw.
 pub(super) struct Seen {
@@ -110,14 +110,14 @@ impl Seen {
 /// Plays a phase; events are numbered on from `next`. It begins when all connections are open: opening them is
 /// no part of what is measured.
 pub(super) async fn play(
-    address: SocketAddr,
+    address: &Endpoint,
     connections: usize,
     next: &Arc<AtomicU64>,
     arrivals: impl FnOnce() -> std::io::Result<Arrivals>,
 ) -> anyhow::Result<Seen> {
     let mut exchanges = Vec::new();
     for _ in 0..connections {
-        let mut exchange = Exchange::new(address);
+        let mut exchange = Exchange::new(address.clone());
         exchange.connect().await?;
         exchanges.push(exchange);
     }
@@ -138,7 +138,7 @@ pub(super) async fn play(
                 let reply = exchange.send(event).await;
                 lock(&seen).note(event, arrival, sent, reply);
             }
-            lock(&seen).opened += exchange.opened;
+            lock(&seen).opened += exchange.opened();
         });
     }
     while let Some(ended) = workers.join_next().await {
@@ -156,8 +156,8 @@ fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
 }
 
 /// Sends what has no answer yet until it has one.
-pub(super) async fn settle(address: SocketAddr, unknown: &[Event], tally: &mut Tally) -> anyhow::Result<()> {
-    let mut exchange = Exchange::new(address);
+pub(super) async fn settle(address: &Endpoint, unknown: &[Event], tally: &mut Tally) -> anyhow::Result<()> {
+    let mut exchange = Exchange::new(address.clone());
     let deadline = Instant::now() + Duration::from_secs(60);
     for event in unknown {
         while exchange.send(*event).await != Reply::Accepted {
