@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     const PAGE: &str = "# Title\n\nby hand \n\n<!-- begin a: x -->\nold\n<!-- end a -->\n\nbetween\r\n\
-                        <!-- begin b: x -->\n<!-- end b -->\nend without a newline";
+                        <!-- begin b: x -->\n<!-- end b -->\nits end \n\n ";
 
     #[test]
     fn only_the_part_is_touched_and_a_second_time_changes_nothing() {
@@ -38,7 +38,7 @@ mod tests {
         assert_eq!(replace(&once, "a", "make it", "| new |\n").unwrap(), once);
         let both = replace(&once, "b", "x", "text").unwrap();
         assert_eq!(both.split("<!-- begin b").next(), once.split("<!-- begin b").next());
-        assert!(both.ends_with("<!-- end b -->\nend without a newline"));
+        assert!(both.ends_with("<!-- end b -->\nits end \n\n "));
     }
 
     #[test]
