@@ -2,6 +2,7 @@
 //! which compare every total with what was sent; and, without one, a model of a deployment on AWS.
 
 mod client;
+mod compare;
 mod crash;
 mod growth;
 mod load;
@@ -41,6 +42,11 @@ enum Command {
     Plan(plan::Options),
     /// Fills a ledger further and further, and others with more and more agents, and judges how cost grows.
     Growth(growth::Options),
+    /// Measures ours beside others and writes docs/performance.md.
+    Compare(Box<compare::Options>),
+    /// The handler that `compare` holds our intake against.
+    #[command(hide = true)]
+    PlainIntake(compare::plain::Options),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +58,8 @@ fn main() -> ExitCode {
         Command::Crash(options) => crash::run(&options),
         Command::Plan(options) => plan::run(&options),
         Command::Growth(options) => growth::run(&options),
+        Command::Compare(options) => compare::run(&options),
+        Command::PlainIntake(options) => compare::plain::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
