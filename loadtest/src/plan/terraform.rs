@@ -1,7 +1,9 @@
 //! A configuration as variables of the module in `terraform/`.
 #![expect(clippy::float_arithmetic, reason = "rates and expected counts; no money")]
 
-use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
 
 use super::choose::Plan;
 use super::config::Profile;
@@ -13,7 +15,7 @@ const BURST: f64 = 2.0;
 const ROOM: f64 = 1.5;
 
 /// The variables, by name. What is left out has the module's default.
-pub(crate) fn variables(plan: &Plan) -> Map<String, Value> {
+pub(crate) fn variables(plan: &Plan) -> BTreeMap<String, Value> {
     let (config, demand) = (&plan.config, &plan.demand);
     let seconds = |ms: f64, least: u32, most: u32| up(ms / 1_000.0 * ROOM).clamp(least, most);
     let requests = up(demand.submissions * ROOM).max(10);
@@ -59,17 +61,20 @@ pub(crate) fn variables(plan: &Plan) -> Map<String, Value> {
         }
     }
     match variables {
-        Value::Object(variables) => variables,
-        _ => Map::new(),
+        Value::Object(variables) => variables.into_iter().collect(),
+        _ => BTreeMap::new(),
     }
 }
 
 /// The lines of a `.tfvars` file.
-pub(crate) fn tfvars(variables: &Map<String, Value>) -> Vec<String> {
+pub(crate) fn tfvars(variables: &BTreeMap<String, Value>) -> Vec<String> {
     let width = variables.keys().map(String::len).max().unwrap_or(0);
     let text = |value: &Value| match value {
         Value::Object(fields) => {
-            let fields: Vec<_> = fields.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+            // By name, whatever order a feature of serde_json keeps them in.
+            let fields: BTreeMap<_, _> = fields.iter().collect();
+            let fields: Vec<_> =
+                fields.into_iter().map(|(name, value)| format!("{name} = {value}")).collect();
             format!("{{ {} }}", fields.join(", "))
         }
         value => value.to_string(),
