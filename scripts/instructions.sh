@@ -29,8 +29,9 @@ esac
 if ! command -v valgrind >/dev/null; then
     if [ "$(id -u)" = 0 ] && [ -e /etc/debian_version ]; then
         echo "valgrind is missing: apt-get install valgrind"
-        apt-get install -y -qq --no-install-recommends valgrind >/dev/null || {
-            echo "it could not be installed; run apt-get update, and install it by hand" >&2
+        install() { apt-get install -y -qq --no-install-recommends valgrind >/dev/null; }
+        install || { apt-get update -qq && install; } || {
+            echo "it could not be installed: install it by hand" >&2
             exit 1
         }
     else

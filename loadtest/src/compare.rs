@@ -24,6 +24,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use shared::clock::{Clock, SystemClock};
 
@@ -220,6 +221,15 @@ fn measure(options: &Options) -> anyhow::Result<Run> {
 /// What was asked for otherwise than by default, as far as it bears on the figures.
 fn told(options: &Options) -> String {
     let mut told = Vec::new();
+    let names: Vec<_> = options.parts.iter().filter_map(ValueEnum::to_possible_value).collect();
+    if names.len() < Piece::value_variants().len() {
+        let names: Vec<_> = names.iter().map(PossibleValue::get_name).collect();
+        told.push(format!(" --parts {}", names.join(",")));
+    }
+    let scenarios = options.scenarios.join(",");
+    if scenarios != scenarios::DEFAULT {
+        told.push(format!(" --scenarios {scenarios}"));
+    }
     if options.rounds != 5 {
         told.push(format!(" --rounds {}", options.rounds));
     }

@@ -117,14 +117,18 @@ fn flags(workspace: &Workspace, by_zig: bool) -> anyhow::Result<OsString> {
 
 /// Whether the compiler links by the lld that it brings along, as it does since 1.90 on `x86_64` Linux.
 fn links_by_lld() -> anyhow::Result<bool> {
-    let output = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())).arg("-vV").output();
-    let output = output.context("cannot start rustc")?;
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(&rustc).arg("-vV").output().context("cannot start rustc")?;
     let text = String::from_utf8_lossy(&output.stdout);
     let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     let minor = field("release: 1.")
         .and_then(|rest| rest.split('.').next())
         .and_then(|minor| minor.parse::<u32>().ok());
-    Ok(minor.is_some_and(|minor| minor >= 90) && field("host:") == Some("x86_64-unknown-linux-gnu"))
+    let on = field("host:") == Some("x86_64-unknown-linux-gnu") && minor.is_some_and(|minor| minor >= 90);
+    // A distribution's compiler may come without it.
+    let root = Command::new(&rustc).args(["--print", "sysroot"]).output().context("cannot start rustc")?;
+    let root = PathBuf::from(String::from_utf8_lossy(&root.stdout).trim());
+    Ok(on && root.join("lib/rustlib/x86_64-unknown-linux-gnu/bin/rust-lld").exists())
 }
 
 /// Installs what is missing into a virtual environment of its own; answers the directory of its programs.

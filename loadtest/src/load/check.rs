@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 
 use super::expected::{Expected, Key, Sums};
 use super::reader::{Reader, span};
@@ -65,7 +65,9 @@ pub(crate) fn check(
             shown(sent),
             shown(said)
         );
-        for line in events(reader, all, expected, receipts, key)? {
+        let lines = events(reader, all, expected, receipts, key)
+            .unwrap_or_else(|error| vec![format!("its events cannot be listed: {error:#}")]);
+        for line in lines {
             let _ = write!(text, "\n    {line}");
         }
     }
@@ -79,7 +81,7 @@ fn whole(reader: &Reader, all: &Submissions, expected: &Expected) -> anyhow::Res
         sent.entry(all.agent(key.agent)).or_default().add(sums);
     }
     let mut reported = BTreeMap::new();
-    for (agent, sums) in reader.spend("agent", &[("team", all.team())])? {
+    for (agent, sums) in reader.agents(&all.scope())? {
         reported.insert(agent.as_str().unwrap_or("no agent").to_owned(), sums);
     }
     reported.retain(|_, sums| sums.events != 0 || sums.tokens != 0);
@@ -94,6 +96,7 @@ fn whole(reader: &Reader, all: &Submissions, expected: &Expected) -> anyhow::Res
         compared.events += sums.events;
         compared.tokens += sums.tokens;
     }
+    ensure!(compared.events > 0, "nothing was counted, so there is nothing to compare");
     Ok(compared)
 }
 

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 
 use super::check::check;
 use super::expected::expected;
@@ -32,6 +32,8 @@ pub(crate) struct Setup<'a> {
     /// Where to send.
     pub(crate) url: &'a str,
     pub(crate) token: Option<&'a str>,
+    /// What to show when reading.
+    pub(crate) read_token: Option<&'a str>,
     pub(crate) reader: Reader,
     /// What recorded responses there are, if they are to be sent.
     pub(crate) bodies: Vec<super::bodies::Body>,
@@ -51,9 +53,12 @@ pub(crate) fn conduct(setup: Setup<'_>, begun: impl FnOnce(Instant, &Arc<Run>)) 
     #[expect(clippy::disallowed_methods, reason = "the load is of now, on the clock that the server has")]
     let now = Timestamp::now();
     let first = now.to_zoned_datetime(TimeZone::UTC).date().first_of_month();
-    let month = first.to_zoned_datetime(TimeZone::UTC)?.timestamp().as_second();
+    let second =
+        |date: jiff::civil::Date| anyhow::Ok(date.to_zoned_datetime(TimeZone::UTC)?.timestamp().as_second());
+    let month = second(first)?..second(first.checked_add(1.month())?)?;
     let all = Submissions {
         run: setup.run,
+        own_team: setup.token.is_none(),
         scenario: setup.scenario,
         seed: setup.seed,
         began: now,
@@ -66,7 +71,7 @@ pub(crate) fn conduct(setup: Setup<'_>, begun: impl FnOnce(Instant, &Arc<Run>)) 
     let run = Arc::new(Run {
         all: Arc::clone(&all),
         target: Target { endpoint, authorization },
-        month,
+        month: month.clone(),
         seen: Arc::new(Mutex::new(Seen::new(setup.span)?)),
         span: setup.span,
     });
@@ -75,12 +80,13 @@ pub(crate) fn conduct(setup: Setup<'_>, begun: impl FnOnce(Instant, &Arc<Run>)) 
         Reader::Aws { .. } => None,
     };
     let thresholds = match &http {
-        Some(url) => set_budgets(&Client::with(setup.token), url, all.team(), run.tokens())?,
-        None => Vec::new(),
+        // With tokens, the run has no team of its own that a budget could be for.
+        Some(url) if all.own_team => set_budgets(&Client::new(), url, &all.run, run.tokens())?,
+        _ => Vec::new(),
     };
     let (mut watch, mut progress) = (None, None);
     let begin = runtime.block_on(Arc::clone(&run).play(|begin| {
-        watch = http.as_ref().map(|url| Watch::start(url, setup.token, all.team(), begin));
+        watch = http.as_ref().map(|url| Watch::start(url, setup.read_token, &all, month.start, begin));
         progress = Some(Progress::start(Arc::clone(&run), begin));
         begun(begin, &run);
     }));
@@ -93,8 +99,7 @@ pub(crate) fn conduct(setup: Setup<'_>, begun: impl FnOnce(Instant, &Arc<Run>)) 
     let accepted: u64 = seen.receipts.iter().filter_map(|receipt| u64::try_from(receipt.events).ok()).sum();
     let expected = expected(&all, &seen.numbers);
     let events = expected.sums.values().map(|sums| sums.events).sum();
-    setup.reader.drain(all.team(), events)?;
-    let drained = begin.elapsed();
+    let drained = took + setup.reader.drain(&all.scope(), events)?;
     let compared = check(&setup.reader, &all, &expected, &seen.numbers)?;
     let (mut rollup, mut alert, mut crossed) = (None, None, 0);
     if let Some(watch) = watch.transpose()? {
@@ -109,7 +114,15 @@ pub(crate) fn conduct(setup: Setup<'_>, begun: impl FnOnce(Instant, &Arc<Run>)) 
         let twice =
             watched.alerts.iter().find(|(_, (_, times))| *times > 1 && all.scenario.void_percent == 0);
         ensure!(twice.is_none(), "a threshold was alerted more than once: {twice:?}");
-        rollup = Some(Quantiles::from(&to_rollup(&seen.receipts, &watched.visible)?));
+        let seen_in_rollups = Quantiles::from(&to_rollup(&seen.receipts, &watched.visible)?);
+        // What is taken back can keep the totals below a sum that the order of receipts had.
+        let least = if all.scenario.void_percent == 0 { accepted } else { accepted * 9 / 10 };
+        ensure!(
+            seen_in_rollups.count >= least,
+            "{} of {accepted} events were seen in the totals while they were watched",
+            seen_in_rollups.count
+        );
+        rollup = Some(seen_in_rollups);
         alert = (alerts.crossed > 0).then(|| Quantiles::from(&alerts.latency));
         crossed = alerts.crossed;
     }

@@ -1,24 +1,32 @@
 //! The generator's own ledger: which submissions have a receipt, and what the totals have to be then.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-use super::submission::{Kind, MODELS, Submissions};
+use super::submission::{Kind, MODELS, SLOW, Submissions};
 
 /// A set of submissions' numbers.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Numbers(Vec<u64>);
+pub(crate) struct Numbers {
+    /// A bit for each of those that arrive.
+    bits: Vec<u64>,
+    /// Those of slow clients, which are few and far away.
+    slow: BTreeSet<u64>,
+}
 
 impl Numbers {
     /// Adds one; true if it is new.
     pub(crate) fn add(&mut self, n: u64) -> bool {
-        let (at, bit) = (usize::try_from(n / 64).unwrap_or(usize::MAX), 1 << (n % 64));
-        if self.0.len() <= at {
-            self.0.resize(at + 1, 0);
+        if n >= SLOW {
+            return self.slow.insert(n);
         }
-        let Some(word) = self.0.get_mut(at) else { return false };
+        let (at, bit) = (usize::try_from(n / 64).unwrap_or(usize::MAX), 1 << (n % 64));
+        if self.bits.len() <= at {
+            self.bits.resize(at + 1, 0);
+        }
+        let Some(word) = self.bits.get_mut(at) else { return false };
         let new = *word & bit == 0;
         *word |= bit;
         new
@@ -26,9 +34,10 @@ impl Numbers {
 
     /// All, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = u64> {
-        (0..).zip(&self.0).flat_map(|(at, word)| {
+        let bits = (0..).zip(&self.bits).flat_map(|(at, word)| {
             (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| at * 64 + bit)
-        })
+        });
+        bits.chain(self.slow.iter().copied())
     }
 }
 

@@ -9,10 +9,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::reader::Reader;
 use super::seen::{Receipt, histogram, micros};
+use super::submission::Submissions;
 use crate::client::Client;
 
 /// How often the rollups are asked.
@@ -66,43 +68,56 @@ pub(crate) fn set_budgets(
 /// Asks until it is told to stop.
 pub(crate) struct Watch {
     stop: Arc<AtomicBool>,
+    /// Whether the newest alerts are not enough.
+    all_alerts: Arc<AtomicBool>,
     watched: Arc<Mutex<Watched>>,
     asking: JoinHandle<()>,
 }
 
 impl Watch {
     /// Begins to ask.
-    pub(crate) fn start(url: &str, token: Option<&str>, team: &str, begin: Instant) -> std::io::Result<Self> {
-        let (stop, watched) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Watched::default())));
+    pub(crate) fn start(
+        url: &str,
+        token: Option<&str>,
+        all: &Submissions,
+        month: i64,
+        begin: Instant,
+    ) -> std::io::Result<Self> {
+        let flag = || Arc::new(AtomicBool::new(false));
+        let (stop, all_alerts, watched) = (flag(), flag(), Arc::new(Mutex::new(Watched::default())));
         let alerts = Alerted {
             client: Client::with(token),
             url: format!("{url}/v1/alerts?state=delivered"),
-            of: format!("{team}-"),
+            of: format!("{}-", all.run),
+            month,
+            everything: Arc::clone(&all_alerts),
             known: BTreeSet::new(),
         };
         let reader = Reader::Http { client: Client::with(token), url: url.to_owned() };
-        let (stopped, into, team) = (Arc::clone(&stop), Arc::clone(&watched), team.to_owned());
+        let (stopped, into, scope) = (Arc::clone(&stop), Arc::clone(&watched), all.scope());
         let asking = std::thread::Builder::new().name("watch".to_owned()).spawn(move || {
             let mut alerts = alerts;
             for n in 0_u64.. {
                 let asked = Instant::now();
-                if stopped.load(Ordering::Relaxed) {
-                    break;
-                }
+                // Read before the last look, so that it comes after all that was waited for.
+                let last = stopped.load(Ordering::Relaxed);
                 // A server that is being started again has no answer, which is what it looks like to a reader.
-                if let Ok(events) = reader.events_of(&team) {
+                if let Ok(events) = reader.events_of(&scope) {
                     let mut watched = lock(&into);
                     if watched.visible.last().is_none_or(|(_, last)| *last != events) {
                         watched.visible.push((micros(begin.elapsed()), events));
                     }
                 }
-                if n % 2 == 0 {
+                if n % 2 == 0 || last {
                     alerts.ask(begin, &into);
+                }
+                if last {
+                    break;
                 }
                 std::thread::sleep(EVERY.saturating_sub(asked.elapsed()));
             }
         })?;
-        Ok(Self { stop, watched, asking })
+        Ok(Self { stop, all_alerts, watched, asking })
     }
 
     /// Waits until no threshold that was crossed is without its alert, or for so long.
@@ -113,6 +128,7 @@ impl Watch {
         most: Duration,
     ) -> anyhow::Result<Alerts> {
         let begun = Instant::now();
+        self.all_alerts.store(true, Ordering::Relaxed);
         loop {
             let alerts = to_alert(receipts, thresholds, &lock(&self.watched))?;
             if alerts.missing.is_empty() || begun.elapsed() > most {
@@ -131,8 +147,8 @@ impl Watch {
     }
 }
 
-/// How many alerts are asked for first, and how many if that many are new: listing them takes time of the server that is
-/// measured.
+/// How many alerts are asked for first, and how many if none of these was known: listing them takes time of the server
+/// that is measured.
 const FEW: usize = 10;
 const ALL: usize = 1_000;
 
@@ -142,33 +158,43 @@ struct Alerted {
     url: String,
     /// What the names of the run's budgets begin with.
     of: String,
+    /// The first second of the month whose tokens are counted: late calls cross thresholds of others.
+    month: i64,
+    everything: Arc<AtomicBool>,
+    /// Those that were seen, of other runs and kinds, too.
     known: BTreeSet<String>,
 }
 
 impl Alerted {
-    /// Asks for the newest few, and for all if those few are all new.
+    /// Asks for the newest few, and for all if none of these was known: then there may be more.
     fn ask(&mut self, begin: Instant, into: &Mutex<Watched>) {
-        for limit in [FEW, ALL] {
+        let everything = self.everything.load(Ordering::Relaxed);
+        for limit in if everything { [ALL].as_slice() } else { &[FEW, ALL] } {
             let Ok(listed) = self.client.get(&format!("{}&limit={limit}", self.url)) else { return };
             let at = micros(begin.elapsed());
             let Some(alerts) = listed["alerts"].as_array() else { return };
             let new = alerts.iter().filter(|alert| self.note(alert, at, into)).count();
-            if new < FEW {
+            if new < *limit {
                 return;
             }
         }
     }
 
-    /// Notes an alert of this run; true if it was not known.
+    /// Notes an alert; true if it was not known.
     fn note(&mut self, alert: &Value, at: u64, into: &Mutex<Watched>) -> bool {
         let (Some(id), Some(budget)) = (alert["id"].as_str(), alert["budget"].as_str()) else { return false };
-        let Some(percent) = alert["threshold_percent"].as_i64() else { return false };
-        let ours = alert["kind"] == "threshold" && budget.starts_with(&self.of);
-        let new = ours && self.known.insert(id.to_owned());
-        if new {
+        if !self.known.insert(id.to_owned()) {
+            return false;
+        }
+        let period = alert["period_start"].as_str().and_then(|start| start.parse::<Timestamp>().ok());
+        let of_the_run = budget.starts_with(&self.of) && period.is_some_and(|p| p.as_second() == self.month);
+        if let Some(percent) = alert["threshold_percent"].as_i64()
+            && of_the_run
+            && alert["kind"] == "threshold"
+        {
             lock(into).alerts.entry((budget.to_owned(), percent)).or_insert((at, 0)).1 += 1;
         }
-        new
+        true
     }
 }
 
@@ -188,10 +214,14 @@ pub(crate) fn to_rollup(receipts: &[Receipt], visible: &[(u64, i64)]) -> anyhow:
             continue;
         }
         while most.1 < sent {
-            let Some(seen) = next.next() else { return Ok(histogram) };
+            let Some(seen) = next.next() else { break };
             if seen.1 > most.1 {
                 most = *seen;
             }
+        }
+        if most.1 < sent {
+            // Taken back before it was seen, or not seen at all, which the count tells.
+            continue;
         }
         let count = u64::try_from(receipt.events).unwrap_or(0);
         histogram.saturating_record_n(most.0.saturating_sub(receipt.at).max(1), count);

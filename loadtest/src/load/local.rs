@@ -160,6 +160,7 @@ fn one(options: &LocalOptions, program: &Path, name: &str, scenario: Scenario) -
         seed: options.common.seed,
         url: &url,
         token: None,
+        read_token: None,
         reader: Reader::Http { client: Client::new(), url: url.clone() },
         bodies,
         run,

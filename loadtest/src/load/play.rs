@@ -1,5 +1,6 @@
 //! Connections that send what arrives until it has a receipt.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 
 use super::arrivals::{Arrival, Schedule, start};
-use super::seen::{Seen, micros};
+use super::seen::{Change, Seen, micros};
 use super::slow;
 use super::submission::{Kind, Request, Submission, Submissions};
 use crate::wire::{Answer, Connection, Endpoint};
@@ -33,8 +34,8 @@ pub(crate) struct Target {
 pub(crate) struct Run {
     pub(crate) all: Arc<Submissions>,
     pub(crate) target: Target,
-    /// The month's first second: calls before it are of another period of a budget.
-    pub(crate) month: i64,
+    /// The month's seconds: other calls are of another period of a budget.
+    pub(crate) month: Range<i64>,
     pub(crate) seen: Arc<Mutex<Seen>>,
     pub(crate) span: Duration,
 }
@@ -157,47 +158,43 @@ impl Run {
         seen.receipt(submission.n, begin.elapsed(), change);
     }
 
-    /// What a receipt changes: events, and tokens of this month's calls.
-    fn change(&self, submission: Submission) -> (i32, i64) {
+    fn change(&self, submission: Submission) -> Change {
         match submission.kind {
-            Kind::Invalid => (0, 0),
+            Kind::Invalid => Change::default(),
             Kind::Void { of, event } => {
-                let of = self.all.submission(of);
-                let tokens = self
-                    .all
-                    .events(of)
-                    .nth(usize::try_from(event).unwrap_or(0))
-                    .map_or(0, |event| self.this_month(&event));
-                (-1, -tokens)
+                let target = self.all.submission(of);
+                let event_of = self.all.events(target).nth(usize::try_from(event).unwrap_or(0));
+                let tokens = event_of.map_or(0, |event| self.this_month(&event));
+                Change { events: -1, tokens: -tokens, voids: Some((of, event)) }
             }
             Kind::Usage { .. } => match self.all.body(submission) {
-                Some(body) => body.counted.values().fold((0, 0), |(events, tokens), sums| {
-                    (events + i32::try_from(sums.events).unwrap_or(0), tokens + sums.tokens)
+                Some(body) => body.counted.values().fold(Change::default(), |sum, sums| Change {
+                    events: sum.events + i32::try_from(sums.events).unwrap_or(0),
+                    tokens: sum.tokens + sums.tokens,
+                    voids: None,
                 }),
-                None => self
-                    .all
-                    .events(submission)
-                    .fold((0, 0), |(events, tokens), event| (events + 1, tokens + self.this_month(&event))),
+                None => self.all.events(submission).fold(Change::default(), |sum, event| Change {
+                    events: sum.events + 1,
+                    tokens: sum.tokens + self.this_month(&event),
+                    voids: None,
+                }),
             },
         }
     }
 
     fn this_month(&self, event: &super::submission::Event) -> i64 {
-        if event.time.as_second() >= self.month { event.total() } else { 0 }
+        if self.month.contains(&event.time.as_second()) { event.total() } else { 0 }
     }
 
-    /// The tokens of this month's calls among all that will arrive, but for what is taken back.
+    /// The tokens of this month's calls among all that will arrive, what is taken back among them.
     pub(crate) fn tokens(&self) -> i64 {
         let mut numbers = super::expected::Numbers::default();
         let arrivals = Schedule::new(&self.all.scenario, self.span, self.all.seed).count();
-        let mut sum = 0;
-        for n in (0..).take(arrivals) {
-            let submission = self.all.submission(n);
-            if numbers.add(submission.n) {
-                sum += self.change(submission).1;
-            }
-        }
-        sum
+        let submissions = (0..).take(arrivals).map(|n| self.all.submission(n));
+        submissions
+            .filter(|submission| numbers.add(submission.n))
+            .map(|submission| self.change(submission).tokens)
+            .sum()
     }
 
     pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {

@@ -18,6 +18,15 @@ pub(crate) enum Reader {
     Aws { program: std::path::PathBuf },
 }
 
+/// What is of a run.
+#[derive(Clone, Debug)]
+pub(crate) enum Scope {
+    /// All that this team pays.
+    Team(String),
+    /// All of the agents whose names begin so.
+    Agents(String),
+}
+
 /// Rows of one report.
 pub(crate) type Rows = Vec<(Value, Sums)>;
 
@@ -65,15 +74,31 @@ impl Reader {
         }
     }
 
-    /// Events of a team.
-    pub(crate) fn events_of(&self, team: &str) -> anyhow::Result<i64> {
-        Ok(self.spend("team", &[("team", team)])?.iter().map(|(_, sums)| sums.events).sum())
+    /// Sums of a run's agents.
+    pub(crate) fn agents(&self, scope: &Scope) -> anyhow::Result<Rows> {
+        match scope {
+            Scope::Team(team) => self.spend("agent", &[("team", team)]),
+            Scope::Agents(prefix) => {
+                let mut rows = self.spend("agent", &[])?;
+                rows.retain(|(agent, _)| agent.as_str().is_some_and(|agent| agent.starts_with(prefix)));
+                Ok(rows)
+            }
+        }
+    }
+
+    /// Events of a run.
+    pub(crate) fn events_of(&self, scope: &Scope) -> anyhow::Result<i64> {
+        let rows = match scope {
+            Scope::Team(team) => self.spend("team", &[("team", team)])?,
+            Scope::Agents(_) => self.agents(scope)?,
+        };
+        Ok(rows.iter().map(|(_, sums)| sums.events).sum())
     }
 
     /// Model calls of an agent in an hour, as `/v1/events` lists them; none where they cannot be listed.
     pub(crate) fn calls(&self, key: &Key, agent: &str) -> anyhow::Result<Option<Vec<Value>>> {
         let Self::Http { client, url } = self else { return Ok(None) };
-        let mut asked = format!("{url}/v1/events?agent={}&limit=10000", encoded(agent));
+        let mut asked = format!("{url}/v1/events?agent={}&limit=1000", encoded(agent));
         if let Some(model) = &key.model {
             let _ = write!(asked, "&model={}", encoded(model));
         }
@@ -81,22 +106,35 @@ impl Reader {
             let (from, to) = span(hour)?;
             let _ = write!(asked, "&from={}&to={}", encoded(&from), encoded(&to));
         }
-        Ok(client.get(&asked)?["events"].as_array().cloned())
+        let (mut calls, mut next) = (Vec::new(), String::new());
+        loop {
+            let page = client.get(&format!("{asked}{next}"))?;
+            calls.extend(page["events"].as_array().into_iter().flatten().cloned());
+            match page["next"].as_str() {
+                Some(more) => next = format!("&next={}", encoded(more)),
+                None => return Ok(Some(calls)),
+            }
+        }
     }
 
-    /// Waits until the totals of a team are `events`, or stand still, which the comparison will then say.
-    pub(crate) fn drain(&self, team: &str, events: i64) -> anyhow::Result<Duration> {
+    /// How long totals have to be right before nothing more is expected: on AWS it cannot be asked what is on its way.
+    fn holds(&self) -> Duration {
+        if matches!(self, Self::Aws { .. }) { Duration::from_secs(30) } else { Duration::ZERO }
+    }
+
+    /// Waits until the totals of a run are `events`, or stand still, which the comparison will then say.
+    pub(crate) fn drain(&self, scope: &Scope, events: i64) -> anyhow::Result<Duration> {
         let begun = Instant::now();
         let mut last = (i64::MIN, Instant::now());
         loop {
-            let now = self.events_of(team)?;
+            let now = self.events_of(scope)?;
             // Events can be right while corrections are still on their way.
             let waiting = match self {
                 Self::Http { client, url } => client.lag(url)?,
                 Self::Aws { .. } => 0,
             };
-            if now == events && waiting == 0 {
-                return Ok(begun.elapsed());
+            if now == events && waiting == 0 && last.0 == now && last.1.elapsed() >= self.holds() {
+                return Ok(last.1.saturating_duration_since(begun));
             }
             if now != last.0 {
                 last = (now, Instant::now());

@@ -1,6 +1,6 @@
 //! What a run saw: latencies, answers, and when each event had its receipt.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -27,6 +27,16 @@ pub(crate) struct Receipt {
     pub(crate) tokens: i64,
 }
 
+/// By how much a receipt changes what the totals have to be.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Change {
+    pub(crate) events: i32,
+    /// Of calls of this month.
+    pub(crate) tokens: i64,
+    /// The event that is taken back, if that is what it is.
+    pub(crate) voids: Option<(u64, u32)>,
+}
+
 /// All of it.
 pub(crate) struct Seen {
     /// From the arrival to the receipt, in microseconds, whatever was tried in between.
@@ -49,6 +59,8 @@ pub(crate) struct Seen {
     /// How long a slice is.
     pub(crate) slice: Duration,
     pub(crate) receipts: Vec<Receipt>,
+    /// Events taken back: submission, and index.
+    voided: HashSet<(u64, u32)>,
     /// Submissions with a receipt.
     pub(crate) numbers: Numbers,
 }
@@ -84,6 +96,7 @@ impl Seen {
             slices,
             slice,
             receipts: Vec::new(),
+            voided: HashSet::new(),
             numbers: Numbers::default(),
         })
     }
@@ -95,11 +108,16 @@ impl Seen {
         self.slices.get_mut(at.min(last))
     }
 
-    /// A receipt, so long after the beginning, and by how many events and tokens it changes the totals.
-    pub(crate) fn receipt(&mut self, n: u64, since: Duration, (events, tokens): (i32, i64)) {
+    /// A receipt, so long after the beginning, and what it changes.
+    pub(crate) fn receipt(&mut self, n: u64, since: Duration, change: Change) {
         if !self.numbers.add(n) {
             self.repeated += 1;
             return;
+        }
+        let Change { mut events, mut tokens, voids } = change;
+        // What is taken back once cannot be taken back again.
+        if voids.is_some_and(|event| !self.voided.insert(event)) {
+            (events, tokens) = (0, 0);
         }
         if let Some(slice) = self.slice_at(since) {
             slice.events += u64::try_from(events).unwrap_or(0);

@@ -32,8 +32,12 @@ pub(super) async fn client(run: Arc<Run>, client: u32, begin: Instant) -> anyhow
             let [first, ..] = pieces.as_slice() else { continue };
             // One piece, and then nothing until the server has lost its patience.
             let left = until.saturating_duration_since(Instant::now()).min(NEVER);
-            if tokio::time::timeout(left, connection.send_slowly(&[*first], PAUSE)).await.is_ok() {
-                run.seen().slow[1] += 1;
+            match tokio::time::timeout(left, connection.send_slowly(&[*first], PAUSE)).await {
+                Ok(Ok(answer)) if answer.status == 200 => {
+                    anyhow::bail!("a request that did not end was accepted: {}", answer.body);
+                }
+                Ok(_) => run.seen().slow[1] += 1,
+                Err(_) => {}
             }
             connection = Connection::new(run.target.endpoint.clone());
             continue;

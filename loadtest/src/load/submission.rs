@@ -7,6 +7,7 @@ use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 
 use super::bodies::Body;
+use super::reader::Scope;
 use super::scenario::Scenario;
 
 /// A model that the load names, with the dollars of a million tokens, in millionths: what a token costs in 10^-12 dollars.
@@ -38,6 +39,8 @@ const LATE_APART: i64 = 33;
 pub(crate) struct Submissions {
     /// Names of agents, ids and keys begin with it, so that runs on one deployment keep apart.
     pub(crate) run: String,
+    /// Whether they are of a team of their own. With a token, they are of the token's.
+    pub(crate) own_team: bool,
     pub(crate) scenario: Scenario,
     pub(crate) seed: u64,
     /// When the run began: calls are of that time on.
@@ -101,9 +104,9 @@ impl Submissions {
         format!("{}-{agent:05}", self.run)
     }
 
-    /// The team of all of them.
-    pub(crate) fn team(&self) -> &str {
-        &self.run
+    /// What is of this run, and nothing else.
+    pub(crate) fn scope(&self) -> Scope {
+        if self.own_team { Scope::Team(self.run.clone()) } else { Scope::Agents(format!("{}-", self.run)) }
     }
 
     fn rng(&self, n: u64, part: u64) -> Rng {
@@ -207,7 +210,10 @@ impl Submissions {
         let (run, n) = (&self.run, submission.n);
         let agent = self.agent(submission.agent);
         // Writing to a string cannot fail, here and below.
-        let _ = write!(out.headers, "x-agent-id: {agent}\r\nx-team-id: {}\r\n", self.team());
+        let _ = write!(out.headers, "x-agent-id: {agent}\r\n");
+        if self.own_team {
+            let _ = write!(out.headers, "x-team-id: {run}\r\n");
+        }
         if let Kind::Void { of, event } = submission.kind {
             let id = self.id(of, event);
             out.headers.push_str("content-type: application/json\r\n");
@@ -265,6 +271,7 @@ pub(crate) mod tests {
     pub(crate) fn submissions(more: &str) -> Submissions {
         Submissions {
             run: "L1".to_owned(),
+            own_team: true,
             scenario: toml::from_str(&format!("about = \"\"\nagents = 7\nrate = 100\n{more}")).unwrap(),
             seed: 5,
             began: "2026-11-24T10:20:30Z".parse().unwrap(),
