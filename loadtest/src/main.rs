@@ -11,6 +11,7 @@ mod pipeline;
 mod plan;
 mod server;
 mod tally;
+mod text;
 mod wire;
 
 use std::io::Write;

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::machine::Machine;
+use crate::text::grouped;
 
 /// The subject that the others are held against.
 pub(super) const OURS: &str = "AgentLedger";
@@ -141,19 +142,6 @@ fn digits(value: u64, of: u64) -> String {
 fn tenths(value: u64, of: u64) -> String {
     let tenths = (value * 10 + of / 2) / of;
     format!("{}.{}", tenths / 10, tenths % 10)
-}
-
-/// With commas.
-fn grouped(value: u64) -> String {
-    let text = value.to_string();
-    let mut shown = String::new();
-    for (at, digit) in text.chars().enumerate() {
-        if at > 0 && (text.len() - at).is_multiple_of(3) {
-            shown.push(',');
-        }
-        shown.push(digit);
-    }
-    shown
 }
 
 /// How many times `of` a value is, in thousandths; none where there is nothing to hold it against.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::fit::{Shape, shape};
 use super::measure::{MEASURES, Measure, Sample, Series, Unit};
+use crate::text::grouped;
 
 /// The table of a series.
 pub(super) fn render(series: &Series) -> anyhow::Result<String> {
@@ -89,19 +90,6 @@ pub(super) fn time(micros: u64) -> String {
         10_000..1_000_000 => format!("{} ms", micros / 1_000),
         _ => format!("{}.{:02} s", micros / 1_000_000, micros % 1_000_000 / 10_000),
     }
-}
-
-/// With commas between thousands.
-pub(super) fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 #[cfg(test)]

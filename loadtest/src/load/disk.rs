@@ -49,13 +49,3 @@ impl Syncs {
         self.working.join().map_err(|_| anyhow::anyhow!("the thread that syncs panicked"))?
     }
 }
-
-/// Bytes under a directory.
-pub(crate) fn used(path: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(path) else { return 0 };
-    // Files come and go while a server works in there.
-    let of = |entry: std::fs::DirEntry| {
-        entry.metadata().map_or(0, |meta| if meta.is_dir() { used(&entry.path()) } else { meta.len() })
-    };
-    entries.flatten().map(of).sum()
-}

@@ -1,5 +1,6 @@
 //! A plot of lines over time, as SVG.
 
+use crate::text::grouped;
 use std::fmt::Write;
 
 /// A line of a plot.
@@ -127,18 +128,6 @@ fn round_up(value: u64) -> u64 {
         }
         ten *= 10;
     }
-}
-
-fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let mut out = String::new();
-    for (n, digit) in digits.chars().enumerate() {
-        if n > 0 && (digits.len() - n).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// Text in XML.

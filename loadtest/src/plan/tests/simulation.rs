@@ -98,7 +98,6 @@ fn a_seed_is_one_run() {
 }
 
 #[test]
-#[ignore = "plays 18 million submissions: cargo test --release -p loadtest single_events -- --ignored"]
 fn a_million_agents_with_single_events_fall_behind_as_computed() {
     let load = Workload::of(1_000_000, 100_000.0, 1);
     let plan = choose(&load, Profile::KinesisOnDemand, 60, &Given::default());
