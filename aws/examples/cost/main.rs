@@ -14,12 +14,8 @@ use std::io::Write;
 /// Whatever goes wrong here ends the program.
 pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
-fn page() -> Outcome<String> {
-    tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(page::page())
-}
-
 fn main() -> Outcome<()> {
-    Ok(std::io::stdout().write_all(page()?.as_bytes())?)
+    Ok(std::io::stdout().write_all(page::page()?.as_bytes())?)
 }
 
 #[cfg(test)]
@@ -27,7 +23,7 @@ mod tests {
     #[test]
     fn the_committed_page_is_what_the_code_comes_to() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/cost.md");
-        let page = super::page().unwrap();
+        let page = super::page::page().unwrap();
         if std::env::var_os("AGENTLEDGER_COST").is_some() {
             std::fs::write(&path, &page).unwrap();
         }

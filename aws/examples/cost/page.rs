@@ -1,7 +1,10 @@
 //! The page.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
+use std::num::NonZero;
+use std::sync::Mutex;
+use std::thread;
 
 use aws::table::size::{self, read_units, write_units};
 use rust_decimal::Decimal;
@@ -38,27 +41,68 @@ struct Done {
     bill: Bill,
 }
 
-pub(crate) async fn page() -> Outcome<String> {
-    let mut done = Vec::new();
-    let mut known: HashMap<(Traffic, u64, bool), Run> = HashMap::new();
+/// What a run depends on: the profiles with a stream run alike where they have as many lanes.
+type Key = (Traffic, u64, bool);
+
+fn key(case: &Case) -> Key {
+    (case.traffic, case.window_seconds, case.profile == Profile::Direct)
+}
+
+/// Every case, in the order of the page.
+fn all_cases() -> Vec<Case> {
+    let mut cases = Vec::new();
     for (agents, calls_per_1000_s) in RATES {
         for per_submission in PER_SUBMISSION {
             for profile in Profile::ALL {
                 for window in WINDOWS {
                     let traffic = Traffic { agents, calls_per_1000_s, per_submission, lanes: 1 };
-                    let case = Case::new(traffic, profile, window);
-                    let key = (case.traffic, window, profile == Profile::Direct);
-                    let run = match known.get(&key) {
-                        Some(run) => run.clone(),
-                        None => run(&case).await?,
-                    };
-                    known.insert(key, run.clone());
-                    let bill = Bill::of(&case, &run);
-                    done.push(Done { case, run, bill });
+                    cases.push(Case::new(traffic, profile, window));
                 }
             }
         }
     }
+    cases
+}
+
+/// Runs each case once, on every processor.
+fn runs(cases: &[Case]) -> Outcome<HashMap<Key, Run>> {
+    let mut known = HashSet::new();
+    let mut left: Vec<&Case> = cases.iter().filter(|case| known.insert(key(case))).collect();
+    // The longest are begun first: those that bring the most events in their window.
+    left.sort_by_key(|case| case.traffic.events_per_1000_s() * case.window_seconds);
+    let left = Mutex::new(left);
+    let next = || left.lock().map(|mut left| left.pop()).ok().flatten();
+    let some = || -> Result<Vec<(Key, Run)>, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.map_err(|e| e.to_string())?;
+        let mut done = Vec::new();
+        while let Some(case) = next() {
+            done.push((key(case), runtime.block_on(run(case)).map_err(|e| e.to_string())?));
+        }
+        Ok(done)
+    };
+    thread::scope(|scope| {
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(some)).collect();
+        let mut all = HashMap::new();
+        for worker in workers {
+            all.extend(worker.join().map_err(|_| "a worker panicked")??);
+        }
+        Ok(all)
+    })
+}
+
+pub(crate) fn page() -> Outcome<String> {
+    let cases_of_page = all_cases();
+    let runs = runs(&cases_of_page)?;
+    let done: Vec<Done> = cases_of_page
+        .into_iter()
+        .map(|case| {
+            let run = runs.get(&key(&case)).cloned().ok_or("a case was not run")?;
+            let bill = Bill::of(&case, &run);
+            Ok(Done { case, run, bill })
+        })
+        .collect::<Outcome<_>>()?;
     let mut page = String::new();
     write!(page, "{}", include_str!("text/begin.md"))?;
     writeln!(page, "\n## Dollars per million events\n\n{}", include_str!("text/cases.md"))?;
