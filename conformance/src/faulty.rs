@@ -17,7 +17,7 @@ use shared::ledger::{
     AlertQuery, AlertStore, BudgetStore, Commit, CommitError, Conflict, Ledger, LedgerError, QuarantineState,
     Quarantined, RecordQuery, RecordStore, RollupQuery, RollupStore, Sender, SequenceStore, TakeRow,
 };
-use shared::record::Record;
+use shared::record::{Listed, Record};
 use shared::repricing::{RepricingStore, Run};
 use shared::rollup::RollupKey;
 use shared::sequence::SenderKey;
@@ -176,6 +176,10 @@ impl<L: Ledger> RecordStore for Faulty<L> {
 
     async fn records(&self, query: &RecordQuery) -> Result<Vec<Record>, LedgerError> {
         self.call(self.inner.records(query)).await
+    }
+
+    async fn listed(&self, query: &RecordQuery) -> Result<Vec<Listed>, LedgerError> {
+        self.call(self.inner.listed(query)).await
     }
 
     async fn put_conflict(&self, conflict: Conflict) -> Result<bool, LedgerError> {

@@ -179,9 +179,9 @@ pub async fn listings<L: Ledger>(ledger: &L) -> Checked {
                 let latest = r.data.span().map_or(Timestamp::UNIX_EPOCH, |s| s.1);
                 RecordCursor { latest, agent: r.agent.clone(), key: r.key.clone() }
             });
-            let page = ledger
-                .records(&RecordQuery { agent: of.clone(), after, limit: 3, ..RecordQuery::default() })
-                .await?;
+            let query = RecordQuery { agent: of.clone(), after, limit: 3, ..RecordQuery::default() };
+            let page = ledger.records(&query).await?;
+            listed_alike(ledger, &query, &page).await?;
             if page.is_empty() {
                 break;
             }
@@ -200,6 +200,27 @@ pub async fn listings<L: Ledger>(ledger: &L) -> Checked {
     let none =
         ledger.records(&RecordQuery { range: Some(later), limit: 100, ..RecordQuery::default() }).await?;
     ensure(none.is_empty(), "and the next holds none")
+}
+
+/// A listing for reports is of the same records, and says the same of their calls.
+async fn listed_alike<L: Ledger>(ledger: &L, query: &RecordQuery, page: &[Record]) -> Checked {
+    let listed = ledger.listed(query).await?;
+    let place = |agent: &AgentId, key: &RecordKey| (agent.clone(), key.clone());
+    ensure(
+        listed.iter().map(|r| place(&r.agent, &r.key)).eq(page.iter().map(|r| place(&r.agent, &r.key)))
+            && listed.iter().map(|r| Some(r.latest)).eq(page.iter().map(|r| Some(r.data.span()?.1))),
+        "reports list the same records",
+    )?;
+    for (listed, record) in listed.iter().zip(page) {
+        let brief = listed.brief()?;
+        let counts = brief.calls().map(|call| (call.time, Some(call.usage), call.cost));
+        let all = record.data.effective().filter(|call| call.usage.is_some());
+        ensure(
+            counts.eq(all.map(|call| (call.event.time, call.usage, call.cost))),
+            "reports read what is there",
+        )?;
+    }
+    Ok(())
 }
 
 /// A4: rows of one name, of a pair by either name, and of all names.

@@ -9,7 +9,7 @@ use shared::ledger::{
     AlertQuery, AlertStore, BudgetStore, Commit, CommitError, Conflict, Ledger, LedgerError, QuarantineState,
     Quarantined, RecordQuery, RecordStore, RollupQuery, RollupStore, Sender, SequenceStore, TakeRow,
 };
-use shared::record::Record;
+use shared::record::{Listed, Record};
 use shared::repricing::{REPRICING_LANE, RepricingStore, Run};
 use shared::rollup::Additions;
 use shared::sequence::SenderKey;
@@ -129,6 +129,10 @@ impl<L: Ledger> RecordStore for Sabotaged<L> {
 
     async fn records(&self, query: &RecordQuery) -> Result<Vec<Record>, LedgerError> {
         self.inner.records(query).await
+    }
+
+    async fn listed(&self, query: &RecordQuery) -> Result<Vec<Listed>, LedgerError> {
+        self.inner.listed(query).await
     }
 
     async fn put_conflict(&self, conflict: Conflict) -> Result<bool, LedgerError> {

@@ -12,7 +12,7 @@ use shared::ledger::{
     Commit, CommitError, Conflict, LedgerError, QuarantineState, Quarantined, RecordQuery, RecordStore,
     Refusal, Sender, SequenceStore,
 };
-use shared::record::Record;
+use shared::record::{Listed, Record};
 use shared::sequence::SenderKey;
 
 /// The most bytes of records that are kept, by their weight.
@@ -140,6 +140,10 @@ impl<L: RecordStore> RecordStore for Dry<L> {
 
     async fn records(&self, query: &RecordQuery) -> Result<Vec<Record>, LedgerError> {
         self.inner.records(query).await
+    }
+
+    async fn listed(&self, query: &RecordQuery) -> Result<Vec<Listed>, LedgerError> {
+        self.inner.listed(query).await
     }
 
     async fn put_conflict(&self, conflict: Conflict) -> Result<bool, LedgerError> {

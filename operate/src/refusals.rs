@@ -8,7 +8,7 @@ use shared::ledger::{
     Commit, CommitError, Conflict, LedgerError, QuarantineState, Quarantined, RecordQuery, RecordStore,
     Sender, SequenceStore,
 };
-use shared::record::Record;
+use shared::record::{Listed, Record};
 use shared::sequence::SenderKey;
 
 /// Something that the aggregator put aside.
@@ -70,6 +70,10 @@ impl<L: RecordStore> RecordStore for Refusals<L> {
 
     async fn records(&self, query: &RecordQuery) -> Result<Vec<Record>, LedgerError> {
         self.inner.records(query).await
+    }
+
+    async fn listed(&self, query: &RecordQuery) -> Result<Vec<Listed>, LedgerError> {
+        self.inner.listed(query).await
     }
 
     async fn put_conflict(&self, conflict: Conflict) -> Result<bool, LedgerError> {

@@ -9,6 +9,7 @@ mod error;
 mod events;
 mod explain;
 mod filter;
+mod fold;
 mod http;
 mod instant;
 mod listing;

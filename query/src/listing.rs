@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shared::id::AgentId;
 use shared::ledger::{LedgerError, RecordCursor, RecordQuery, RecordStore, RollupQuery, RollupStore};
-use shared::record::Record;
+use shared::record::{Listed, Record};
 use shared::rollup::ScopeKind;
 use shared::window::{Range, WindowKind};
 
 use crate::filter::Filter;
 
 /// Records read at a time: a packed record can have 400 KB.
-const PAGE: usize = 50;
+pub(crate) const PAGE: usize = 50;
 
 /// Records to read: of one agent or of all, in one range. The ranges of one agent do not overlap.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,12 +116,13 @@ pub(crate) struct Pages<'a, L> {
 
 impl<'a, L: RecordStore> Pages<'a, L> {
     pub(crate) fn new(ledger: &'a L, listing: &Listing) -> Self {
-        let query = RecordQuery {
-            agent: listing.agent.clone(),
-            range: Some(listing.range),
-            after: None,
-            limit: PAGE,
-        };
+        Self::of(ledger, listing, PAGE)
+    }
+
+    /// Pages of so many records.
+    pub(crate) fn of(ledger: &'a L, listing: &Listing, limit: usize) -> Self {
+        let query =
+            RecordQuery { agent: listing.agent.clone(), range: Some(listing.range), after: None, limit };
         Self { ledger, query, done: false }
     }
 
@@ -131,14 +132,32 @@ impl<'a, L: RecordStore> Pages<'a, L> {
             return Ok(None);
         }
         let records = self.ledger.records(&self.query).await?;
-        self.done = records.len() < self.query.limit;
-        match records.last().and_then(|last| Some((last.data.span()?.1, last))) {
-            Some((latest, last)) => {
-                self.query.after =
-                    Some(RecordCursor { latest, agent: last.agent.clone(), key: last.key.clone() });
-            }
-            None => self.done = true,
-        }
+        let last = records.last().and_then(|last| {
+            let (_, latest) = last.data.span()?;
+            Some(RecordCursor { latest, agent: last.agent.clone(), key: last.key.clone() })
+        });
+        self.turn(records.len(), last);
         Ok(Some(records))
+    }
+
+    /// The same, for what needs little of each record.
+    pub(crate) async fn next_listed(&mut self) -> Result<Option<Vec<Listed>>, LedgerError> {
+        if self.done {
+            return Ok(None);
+        }
+        let listed = self.ledger.listed(&self.query).await?;
+        let place = |Listed { agent, key, latest, .. }: &Listed| RecordCursor {
+            latest: *latest,
+            agent: agent.clone(),
+            key: key.clone(),
+        };
+        self.turn(listed.len(), listed.last().map(place));
+        Ok(Some(listed))
+    }
+
+    /// To the page after so many records, of which this was the last.
+    fn turn(&mut self, records: usize, last: Option<RecordCursor>) {
+        self.done = records < self.query.limit || last.is_none();
+        self.query.after = last;
     }
 }

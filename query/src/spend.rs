@@ -147,7 +147,9 @@ pub(crate) async fn spend_from<L: RecordStore + RollupStore>(
         None => Sums::default(),
         Some(extent) => match Plan::of(request, source) {
             Plan::Rollups(plan) => rollups::sum(ledger, &plan, request, range, extent).await?,
-            Plan::Scan { outcomes } => scan::sum(ledger, request, range, extent, outcomes).await?,
+            Plan::Scan { outcomes } => {
+                scan::sum(ledger, request, range, extent, outcomes, source.share()).await?
+            }
         },
     };
     answer(request, range, sums, place, &question)

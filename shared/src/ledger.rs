@@ -13,7 +13,7 @@ use crate::alert::{Alert, AlertKind, AlertState, Delivery, StateKey};
 use crate::budget::{Budget, BudgetSpec};
 use crate::hash::ContentHash;
 use crate::id::{AgentId, BudgetName, RecordKey};
-use crate::record::Record;
+use crate::record::{Listed, Record};
 use crate::repricing::RepricingStore;
 use crate::rollup::{Additions, Parts, Scope, ScopeKind};
 use crate::sequence::{Arrived, SenderKey};
@@ -201,6 +201,11 @@ pub trait RecordStore: Send + Sync {
 
     /// Lists records, newest first.
     fn records(&self, query: &RecordQuery) -> impl Future<Output = Result<Vec<Record>, LedgerError>> + Send;
+
+    /// The same for reports, which need little of each record. A ledger that keeps them as JSON leaves it unread.
+    fn listed(&self, query: &RecordQuery) -> impl Future<Output = Result<Vec<Listed>, LedgerError>> + Send {
+        async { Ok(self.records(query).await?.into_iter().filter_map(Listed::of).collect()) }
+    }
 
     /// Keeps a conflict, once for each (agent, key, refused content); false if it is kept already.
     fn put_conflict(&self, conflict: Conflict) -> impl Future<Output = Result<bool, LedgerError>> + Send;
@@ -401,6 +406,7 @@ forward!(RecordStore {
     fn settle_if_due(&self, lanes: &[u32]) -> Result<(), LedgerError>;
     fn get(&self, keys: &[(AgentId, RecordKey)]) -> Result<Vec<Option<Record>>, LedgerError>;
     fn records(&self, query: &RecordQuery) -> Result<Vec<Record>, LedgerError>;
+    fn listed(&self, query: &RecordQuery) -> Result<Vec<Listed>, LedgerError>;
     fn put_conflict(&self, conflict: Conflict) -> Result<bool, LedgerError>;
     fn conflicts(&self, limit: usize) -> Result<Vec<Conflict>, LedgerError>;
     fn quarantine(&self, item: Quarantined) -> Result<bool, LedgerError>;

@@ -1,6 +1,9 @@
 //! The usage record: an event, or a packed part of a submission, as the ledger stores it, and the
 //! arithmetic from a record to its share of the totals.
 
+mod listed;
+mod terms;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,6 +18,8 @@ use crate::repricing::{Adjustment, place};
 use crate::rollup::{Additions, Places, RollupKey, Share, Sums};
 use crate::totals::{Overflow, Totals};
 use crate::usage::Usage;
+pub use listed::{Brief, Call, Listed};
+pub(crate) use terms::Terms;
 
 /// What a record holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,17 +191,19 @@ impl RecordData {
             Content::Usage(events) => events.as_slice(),
             _ => &[],
         };
-        events.iter().map(|stored| {
+        let terms = self.terms();
+        events.iter().map(move |stored| {
+            let usage = terms.usage(stored.i, stored.event.usage);
+            let places = terms.places(stored.i, &stored.prices);
+            let (price, cost) = usage.and_then(|usage| terms.apply(places, &usage)).unzip();
             let correction = self.corrections.get(&stored.i);
-            let usage = match correction {
-                Some(Correction { void: Some(_), .. }) => None,
-                Some(Correction { amend: Some(amend), .. }) => Some(amend.usage),
-                _ => Some(stored.event.usage),
-            };
-            let applied = usage.and_then(|usage| self.apply(self.places(stored), &usage));
-            let (price, cost) = applied.unzip();
             Effective { index: stored.i, event: &stored.event, usage, price, cost, correction }
         })
+    }
+
+    /// What it says of its calls beside the calls.
+    pub(crate) fn terms(&self) -> Terms<'_> {
+        Terms { prices: &self.prices, adjustments: &self.adjustments, corrections: &self.corrections }
     }
 
     /// The task outcomes of this record, voided ones too.

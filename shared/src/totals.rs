@@ -180,10 +180,8 @@ impl<'de> Deserialize<'de> for StoredUsage {
 
             fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<StoredUsage, A::Error> {
                 let mut sums = StoredUsage::default();
-                while let Some(name) = map.next_key::<std::borrow::Cow<'de, str>>()? {
-                    let bucket = Bucket::from_name(&name)
-                        .ok_or_else(|| serde::de::Error::custom(format_args!("unknown bucket `{name}`")))?;
-                    sums.0[bucket as usize] = map.next_value()?;
+                while let Some((bucket, sum)) = map.next_entry::<Bucket, i128>()? {
+                    sums.0[bucket as usize] = sum;
                 }
                 Ok(sums)
             }

@@ -6,6 +6,7 @@
 use serde::de::{self, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smallvec::SmallVec;
 use std::fmt;
 
 /// The largest count of one bucket of one event: beyond 2^53 a JSON number is not exact everywhere.
@@ -123,13 +124,15 @@ impl Usage {
     pub fn new(counts: impl IntoIterator<Item = (Bucket, u64)>) -> Result<Self, UsageError> {
         let mut usage = Self::default();
         for (bucket, count) in counts {
-            let slot = &mut usage.0[bucket as usize];
-            *slot = slot.saturating_add(count);
-            if *slot > MAX_COUNT {
-                return Err(UsageError::TooLarge { bucket, count: *slot });
-            }
+            usage.add(bucket, count)?;
         }
         Ok(usage)
+    }
+
+    fn add(&mut self, bucket: Bucket, count: u64) -> Result<(), UsageError> {
+        let slot = &mut self.0[bucket as usize];
+        *slot = slot.saturating_add(count);
+        if *slot > MAX_COUNT { Err(UsageError::TooLarge { bucket, count: *slot }) } else { Ok(()) }
     }
 
     /// One bucket's count.
@@ -190,24 +193,77 @@ impl Serialize for Usage {
     }
 }
 
+impl<'de> Deserialize<'de> for Bucket {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Name;
+        impl Visitor<'_> for Name {
+            type Value = Bucket;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a bucket")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Bucket, E> {
+                Bucket::from_name(name).ok_or_else(|| E::custom(format_args!("unknown bucket `{name}`")))
+            }
+        }
+        deserializer.deserialize_str(Name)
+    }
+}
+
 impl<'de> Deserialize<'de> for Usage {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(FewCounts::deserialize(deserializer)?.usage())
+    }
+}
+
+/// A [`Usage`] without room for what is not used: mostly four counts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FewCounts(SmallVec<[(Bucket, u64); 4]>);
+
+impl FewCounts {
+    /// The counts.
+    pub(crate) fn usage(&self) -> Usage {
+        let mut usage = Usage::default();
+        for (bucket, count) in &self.0 {
+            usage.0[*bucket as usize] = *count;
+        }
+        usage
+    }
+}
+
+impl FromIterator<(Bucket, u64)> for FewCounts {
+    /// Of a [`Usage`], in which no bucket comes twice.
+    fn from_iter<I: IntoIterator<Item = (Bucket, u64)>>(counts: I) -> Self {
+        Self(counts.into_iter().collect())
+    }
+}
+
+impl<'de> Deserialize<'de> for FewCounts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Counts;
         impl<'de> Visitor<'de> for Counts {
-            type Value = Usage;
+            type Value = FewCounts;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object of bucket names and counts")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Usage, A::Error> {
-                let mut counts = Vec::with_capacity(4);
-                while let Some(name) = map.next_key::<std::borrow::Cow<'de, str>>()? {
-                    let bucket = Bucket::from_name(&name)
-                        .ok_or_else(|| de::Error::custom(format_args!("unknown bucket `{name}`")))?;
-                    counts.push((bucket, map.next_value::<u64>()?));
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FewCounts, A::Error> {
+                let mut counts = FewCounts::default();
+                while let Some((bucket, count)) = map.next_entry::<Bucket, u64>()? {
+                    // One that comes twice is added up.
+                    let place = counts.0.iter_mut().find(|(known, _)| *known == bucket);
+                    let sum = place.as_ref().map_or(0, |(_, sum)| *sum).saturating_add(count);
+                    if sum > MAX_COUNT {
+                        return Err(de::Error::custom(UsageError::TooLarge { bucket, count: sum }));
+                    }
+                    match place {
+                        Some((_, known)) => *known = sum,
+                        None => counts.0.push((bucket, sum)),
+                    }
                 }
-                Usage::new(counts).map_err(de::Error::custom)
+                Ok(counts)
             }
         }
         deserializer.deserialize_map(Counts)

@@ -9,7 +9,7 @@ use shared::ledger::{
     Commit, CommitError, Conflict, LedgerError, QuarantineState, Quarantined, RecordQuery, RecordStore,
     RecordWrite, Refusal,
 };
-use shared::record::Record;
+use shared::record::{Listed, Record};
 use shared::rollup::RollupKey;
 use shared::window::WindowKind;
 
@@ -59,36 +59,17 @@ impl RecordStore for SqliteLedger {
     }
 
     async fn records(&self, query: &RecordQuery) -> Result<Vec<Record>, LedgerError> {
-        let mut conditions = vec!["latest IS NOT NULL".to_owned()];
-        let mut values: Vec<Value> = Vec::new();
-        let mut with = |condition: &str, value: Value| {
-            values.push(value);
-            conditions.push(condition.replace('?', &format!("?{}", values.len())));
-        };
-        if let Some(agent) = &query.agent {
-            with("agent = ?", Value::Text(agent.to_string()));
-        }
-        if let Some(range) = query.range {
-            with("latest >= ?", Value::Integer(range.from.saturating_mul(NANOS)));
-            with("earliest < ?", Value::Integer(range.to.saturating_mul(NANOS)));
-        }
-        if let Some(after) = &query.after {
-            let latest = nanos(after.latest);
-            with("latest <= ?", Value::Integer(latest));
-            let same = "(latest, agent, key) < (?, ";
-            values.push(Value::Integer(latest));
-            values.push(Value::Text(after.agent.to_string()));
-            values.push(Value::Text(after.key.to_string()));
-            let n = values.len();
-            conditions.push(format!("{}?{}, ?{n})", same.replace('?', &format!("?{}", n - 2)), n - 1));
-        }
-        values.push(Value::Integer(i64::try_from(query.limit).unwrap_or(i64::MAX)));
-        let sql = format!(
-            "SELECT {COLUMNS} FROM record WHERE {} ORDER BY latest DESC, agent DESC, key DESC LIMIT ?{}",
-            conditions.join(" AND "),
-            values.len()
-        );
+        let (sql, values) = listing(query, COLUMNS);
         self.read(|db| list(db, &sql, values))
+    }
+
+    async fn listed(&self, query: &RecordQuery) -> Result<Vec<Listed>, LedgerError> {
+        let (sql, values) = listing(query, "agent, key, latest, data");
+        self.read(|db| {
+            let mut select = db.prepare_cached(&sql).map_err(refusal)?;
+            let rows = select.query_map(params_from_iter(values), columns).map_err(refusal)?;
+            rows.map(|row| listed(row.map_err(refusal)?)).collect()
+        })
     }
 
     async fn put_conflict(&self, conflict: Conflict) -> Result<bool, LedgerError> {
@@ -246,6 +227,40 @@ fn list(db: &Connection, sql: &str, values: Vec<Value>) -> Result<Vec<Record>, L
     rows.map(|row| record(row.map_err(refusal)?)).collect()
 }
 
+/// The statement that lists records with these columns, and its values.
+fn listing(query: &RecordQuery, columns: &str) -> (String, Vec<Value>) {
+    let mut conditions = vec!["latest IS NOT NULL".to_owned()];
+    let mut values: Vec<Value> = Vec::new();
+    let mut with = |condition: &str, value: Value| {
+        values.push(value);
+        conditions.push(condition.replace('?', &format!("?{}", values.len())));
+    };
+    if let Some(agent) = &query.agent {
+        with("agent = ?", Value::Text(agent.to_string()));
+    }
+    if let Some(range) = query.range {
+        with("latest >= ?", Value::Integer(range.from.saturating_mul(NANOS)));
+        with("earliest < ?", Value::Integer(range.to.saturating_mul(NANOS)));
+    }
+    if let Some(after) = &query.after {
+        let latest = nanos(after.latest);
+        with("latest <= ?", Value::Integer(latest));
+        let same = "(latest, agent, key) < (?, ";
+        values.push(Value::Integer(latest));
+        values.push(Value::Text(after.agent.to_string()));
+        values.push(Value::Text(after.key.to_string()));
+        let n = values.len();
+        conditions.push(format!("{}?{}, ?{n})", same.replace('?', &format!("?{}", n - 2)), n - 1));
+    }
+    values.push(Value::Integer(i64::try_from(query.limit).unwrap_or(i64::MAX)));
+    let sql = format!(
+        "SELECT {columns} FROM record WHERE {} ORDER BY latest DESC, agent DESC, key DESC LIMIT ?{}",
+        conditions.join(" AND "),
+        values.len()
+    );
+    (sql, values)
+}
+
 type Columns = (String, String, i64, String);
 
 fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
@@ -260,6 +275,14 @@ fn record((agent, key, version, data): Columns) -> Result<Record, LedgerError> {
         version: version.unsigned_abs(),
         data: serde_json::from_str(&data).map_err(|e| broken(&e.to_string()))?,
     })
+}
+
+fn listed((agent, key, latest, data): Columns) -> Result<Listed, LedgerError> {
+    let broken = |what: &str| LedgerError::Broken(format!("record {agent} {key}: {what}"));
+    let latest = Timestamp::from_nanosecond(latest.into()).map_err(|e| broken(&format!("its time {e}")))?;
+    let id = AgentId::parse(&agent).map_err(|e| broken(&format!("its agent {e}")))?;
+    let key = RecordKey::parse(&key).ok_or_else(|| broken("its key is not readable"))?;
+    Ok(Listed::text(id, key, latest, data))
 }
 
 fn newest<T: serde::de::DeserializeOwned>(

@@ -7,6 +7,7 @@ use shared::id::{AgentId, ModelId, TaskId, TeamId};
 use shared::rollup::ScopeKind;
 
 use super::{By, SpendRequest};
+use crate::fold::Share;
 
 /// Which source may be used; the tests compare them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +17,17 @@ pub(crate) enum Source {
     /// Records always.
     #[cfg(test)]
     Records,
+}
+
+impl Source {
+    /// How records are shared out. The tests have few, of which each worker gets some.
+    pub(super) fn share(self) -> Share {
+        match self {
+            Self::Best => Share::default(),
+            #[cfg(test)]
+            Self::Records => Share { page: 2, alone: 1, workers: 2 },
+        }
+    }
 }
 
 /// How a question is answered.

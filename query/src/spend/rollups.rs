@@ -104,7 +104,7 @@ fn chosen(segment: &Segment, row: &RollupRow) -> Result<Totals, shared::totals::
 
 fn distribute(
     sums: &mut Sums,
-    calendar: &mut Calendar<'_>,
+    calendar: &mut Calendar,
     segment: &Segment,
     range: Range,
     row: &RollupRow,

@@ -1,88 +1,99 @@
 //! Sums from the records themselves, read in pages, for what has no rollup.
 
-use shared::event::UsageEvent;
-use shared::id::{AgentId, ModelId, ProviderId, SessionId, TaskId, TeamId};
+use jiff::Timestamp;
+use shared::id::{AgentId, TeamId};
 use shared::ledger::{RecordStore, RollupStore};
-use shared::record::Record;
+use shared::record::{Call, Listed};
 use shared::totals::Totals;
 use shared::window::Range;
 
-use super::slot::{Calendar, Slot, Sums};
+use super::slot::{Calendar, Sums};
 use super::{By, SpendRequest};
 use crate::error::QueryError;
-use crate::listing::{Pages, listings};
+use crate::fold::{Fold, Share, fold};
+use crate::listing::listings;
 
-/// Sums by row over a range.
+/// Sums by row over a range; `outcomes` says whether those of tasks count.
 pub(super) async fn sum<L: RecordStore + RollupStore>(
     ledger: &L,
     request: &SpendRequest,
     range: Range,
     extent: Range,
     outcomes: bool,
+    share: Share,
 ) -> Result<Sums, QueryError> {
-    let mut sums = Sums::default();
-    let mut calendar = Calendar::of(request.by, &request.zone);
-    for listing in listings(ledger, &request.filter, range, extent).await? {
-        let mut pages = Pages::new(ledger, &listing);
-        while let Some(records) = pages.next().await? {
-            for record in &records {
-                add(&mut sums, calendar.as_mut(), request, listing.range, record, outcomes)?;
+    let listings = listings(ledger, &request.filter, range, extent).await?;
+    let asked = Asked { request: request.clone(), outcomes };
+    Ok(fold::<_, Scanned>(ledger, &listings, asked, share).await?.sums)
+}
+
+struct Asked {
+    request: SpendRequest,
+    outcomes: bool,
+}
+
+#[derive(Default)]
+struct Scanned {
+    sums: Sums,
+    calendar: Option<Calendar>,
+}
+
+impl Scanned {
+    fn add(&mut self, at: Timestamp, name: &str, totals: &Totals) -> Result<(), QueryError> {
+        match &mut self.calendar {
+            Some(calendar) => self.sums.add(calendar.slot(at.as_second()), totals),
+            None => self.sums.add_named(name, totals),
+        }
+    }
+}
+
+impl Fold for Scanned {
+    type Question = Asked;
+
+    fn take(&mut self, asked: &Asked, record: &Listed, range: Range) -> Result<(), QueryError> {
+        let Asked { request, outcomes } = asked;
+        if self.calendar.is_none() {
+            self.calendar = Calendar::of(request.by, &request.zone);
+        }
+        let brief = record.brief()?;
+        for call in brief.calls() {
+            if range.holds(call.time) && request.filter.takes_call(&record.agent, &call) {
+                let name = name(request.by, &record.agent, &call);
+                self.add(call.time, name, &Totals::of_call(&call.usage, call.cost))?;
             }
         }
+        for task in brief.tasks().filter(|_| *outcomes) {
+            let team = task.team_id.as_ref().map(TeamId::as_str);
+            let id = task.task_id.as_str();
+            if !range.holds(task.time) || !request.filter.takes_work(&record.agent, team, Some(id)) {
+                continue;
+            }
+            let name = match request.by {
+                By::Agent => record.agent.as_str(),
+                By::Team => team.unwrap_or_default(),
+                By::Task => id,
+                By::Session | By::Model | By::Provider | By::Day | By::Hour => "",
+            };
+            self.add(task.time, name, &Totals::of_task(task.outcome, task.value))?;
+        }
+        Ok(())
     }
-    Ok(sums)
+
+    fn merge(&mut self, other: Self) -> Result<(), QueryError> {
+        other.sums.into_iter().try_for_each(|(slot, totals)| self.sums.add(slot, &totals))
+    }
 }
 
-fn add(
-    sums: &mut Sums,
-    mut calendar: Option<&mut Calendar<'_>>,
-    request: &SpendRequest,
-    range: Range,
-    record: &Record,
-    outcomes: bool,
-) -> Result<(), QueryError> {
-    let mut slot = |at: jiff::Timestamp, name: &dyn Fn() -> String| match &mut calendar {
-        Some(calendar) => calendar.slot(at.as_second()),
-        None => Slot::Name(name()),
-    };
-    for effective in record.data.effective() {
-        let Some(usage) = effective.usage else { continue };
-        let event = effective.event;
-        if range.holds(event.time) && request.filter.takes(&record.agent, event) {
-            let slot = slot(event.time, &|| name(request.by, &record.agent, event));
-            sums.add(slot, &Totals::of_call(&usage, effective.cost))?;
-        }
-    }
-    for (index, task) in record.data.tasks().filter(|_| outcomes) {
-        let voided = record.data.corrections.get(&index).is_some_and(|c| c.void.is_some());
-        let team = task.team_id.as_ref();
-        if voided
-            || !range.holds(task.time)
-            || !request.filter.takes_work(&record.agent, team, Some(&task.task_id))
-        {
-            continue;
-        }
-        let name = || match request.by {
-            By::Agent => record.agent.to_string(),
-            By::Team => task.team_id.as_ref().map(ToString::to_string).unwrap_or_default(),
-            By::Task => task.task_id.to_string(),
-            By::Session | By::Model | By::Provider | By::Day | By::Hour => String::new(),
-        };
-        let slot = slot(task.time, &name);
-        sums.add(slot, &Totals::of_task(task.outcome, task.value))?;
-    }
-    Ok(())
-}
-
-fn name(by: By, agent: &AgentId, event: &UsageEvent) -> String {
+/// The name of a call's row; empty if it was not stated, or if rows are times.
+fn name<'a>(by: By, agent: &'a AgentId, call: &Call<'a>) -> &'a str {
     let stated = match by {
         By::Agent => Some(agent.as_str()),
-        By::Team => event.team_id.as_ref().map(TeamId::as_str),
-        By::Task => event.task_id.as_ref().map(TaskId::as_str),
-        By::Session => event.session_id.as_ref().map(SessionId::as_str),
-        By::Model => event.model.as_ref().map(ModelId::as_str),
-        By::Provider => event.provider.as_ref().map(ProviderId::as_str),
+        By::Team => call.team,
+        By::Task => call.task,
+        By::Session => call.session,
+        By::Model => call.model,
+        By::Provider => call.provider,
         By::Day | By::Hour => None,
     };
-    stated.unwrap_or_default().to_owned()
+    stated.unwrap_or_default()
 }

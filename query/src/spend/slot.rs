@@ -39,7 +39,13 @@ impl Slot {
 
 /// Sums by row.
 #[derive(Debug, Default)]
-pub(super) struct Sums(BTreeMap<Slot, Totals>);
+pub(super) struct Sums {
+    /// Where the sums of a row are.
+    rows: BTreeMap<Slot, usize>,
+    sums: Vec<Totals>,
+    /// The row that was last added to by its name: calls of one conversation or task mostly come together.
+    last: Option<(String, usize)>,
+}
 
 impl Sums {
     /// Adds to a row.
@@ -47,46 +53,72 @@ impl Sums {
         if totals.is_zero() {
             return Ok(());
         }
-        self.0.entry(slot).or_default().add(totals)?;
-        if self.0.len() > MAX_REPORT_ROWS {
-            return Err(QueryError::TooManyRows(MAX_REPORT_ROWS));
+        let at = self.row(slot)?;
+        Ok(self.sums[at].add(totals)?)
+    }
+
+    /// Adds to the row of that name.
+    pub(super) fn add_named(&mut self, name: &str, totals: &Totals) -> Result<(), QueryError> {
+        if totals.is_zero() {
+            return Ok(());
         }
-        Ok(())
+        let at = match &self.last {
+            Some((last, at)) if last == name => *at,
+            _ => {
+                let at = self.row(Slot::Name(name.to_owned()))?;
+                self.last = Some((name.to_owned(), at));
+                at
+            }
+        };
+        Ok(self.sums[at].add(totals)?)
+    }
+
+    fn row(&mut self, slot: Slot) -> Result<usize, QueryError> {
+        let at = *self.rows.entry(slot).or_insert(self.sums.len());
+        if at == self.sums.len() {
+            if at == MAX_REPORT_ROWS {
+                return Err(QueryError::TooManyRows(MAX_REPORT_ROWS));
+            }
+            self.sums.push(Totals::default());
+        }
+        Ok(at)
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.rows.len()
     }
 
     /// The rows that are about something: what was voided leaves sums of nothing behind.
     pub(super) fn into_iter(self) -> impl Iterator<Item = (Slot, Totals)> {
-        self.0.into_iter().filter(|(_, totals)| !totals.is_zero())
+        let mut sums = self.sums;
+        let taken = self.rows.into_iter().map(move |(slot, at)| (slot, std::mem::take(&mut sums[at])));
+        taken.filter(|(_, totals)| !totals.is_zero())
     }
 }
 
 /// Finds the local day or hour of an instant, remembering the last one.
-pub(super) struct Calendar<'a> {
+pub(super) struct Calendar {
     period: Period,
-    zone: &'a Zone,
+    zone: Zone,
     last: Range,
 }
 
-impl<'a> Calendar<'a> {
+impl Calendar {
     /// None if the dimension is not a time.
-    pub(super) fn of(by: By, zone: &'a Zone) -> Option<Self> {
+    pub(super) fn of(by: By, zone: &Zone) -> Option<Self> {
         let period = match by {
             By::Day => Period::Day,
             By::Hour => Period::Hour,
             _ => return None,
         };
-        Some(Self { period, zone, last: Range { from: 0, to: 0 } })
+        Some(Self { period, zone: zone.clone(), last: Range { from: 0, to: 0 } })
     }
 
     /// The row of an instant.
     pub(super) fn slot(&mut self, second: i64) -> Slot {
         if !(self.last.from..self.last.to).contains(&second) {
             self.last = match Timestamp::from_second(second) {
-                Ok(at) => self.period.containing(at, self.zone),
+                Ok(at) => self.period.containing(at, &self.zone),
                 Err(_) => Range { from: second, to: second + 1 },
             };
         }

@@ -11,10 +11,11 @@ use shared::usage::{Bucket, MAX_COUNT, Usage};
 
 use super::fake::Fake;
 use super::{agent, at, event, now, single};
-use crate::differences::differences;
+use crate::differences::{differences, differences_by};
 use crate::error::QueryError;
 use crate::events::EventRequest;
 use crate::explain::{Explanation, UnknownReason, explain};
+use crate::fold::Share;
 
 /// A book with prices of many digits; of the bucket named it has none.
 fn book(version: &str, lacks: Option<Bucket>, seed: u64) -> PriceBook {
@@ -156,4 +157,6 @@ fn stated_costs_are_compared_where_both_are_known() {
     assert_eq!(figures.difference_usd.to_string(), "-0.9999968324");
     assert_eq!(figures.unpriced_reported_cost_usd.to_string(), "0.5");
     assert_eq!(report.total, *figures);
+    let by_two = Share { page: 1, alone: 1, workers: 2 };
+    assert_eq!(now(differences_by(&ledger, &EventRequest::default(), by_two)).unwrap(), report);
 }

@@ -14,7 +14,7 @@ use shared::ledger::{
     Quarantined, RecordQuery, RecordStore, RollupQuery, RollupRow, RollupStore, Sender, SequenceStore,
     TakeRow,
 };
-use shared::record::Record;
+use shared::record::{Listed, Record};
 use shared::repricing::{RepricingStore, Run};
 use shared::rollup::{Additions, ScopeKind};
 use shared::sequence::SenderKey;
@@ -75,6 +75,16 @@ impl RecordStore for Fake {
         let listed: Vec<_> = listed.into_values().take(query.limit).cloned().collect();
         self.listed.fetch_add(listed.len(), Ordering::Relaxed);
         Ok(listed)
+    }
+
+    /// As JSON, as a ledger keeps them.
+    async fn listed(&self, query: &RecordQuery) -> Result<Vec<Listed>, LedgerError> {
+        let text = |record: Record| {
+            let latest = record.data.span().unwrap().1;
+            let data = serde_json::to_string(&record.data).unwrap();
+            Listed::text(record.agent, record.key, latest, data)
+        };
+        Ok(self.records(query).await?.into_iter().map(text).collect())
     }
 
     async fn put_conflict(&self, _: Conflict) -> Result<bool, LedgerError> {

@@ -37,23 +37,11 @@ pub struct Priced<'a> {
 }
 
 impl RecordData {
-    /// Places of the prices that a call may have now.
-    pub(crate) fn places<'a>(&'a self, stored: &'a StoredEvent) -> &'a [usize] {
-        let last = self.adjustments.iter().rev().find_map(|adjustment| adjustment.prices.get(&stored.i));
-        last.unwrap_or(&stored.prices)
-    }
-
-    /// The first of these prices that has one for everything used, and what that costs.
-    pub(crate) fn apply<'a>(&'a self, places: &[usize], usage: &Usage) -> Option<(&'a AppliedPrice, Usd)> {
-        let mut candidates = places.iter().filter_map(|at| self.prices.get(*at));
-        candidates.find_map(|price| Some((&**price, price.cost(usage)?)))
-    }
-
     /// What `usage` of a call would have cost under each of the prices that it had, the first ones first.
     pub fn price_history(&self, index: EventIndex, usage: &Usage) -> Vec<Priced<'_>> {
         let Some(stored) = self.stored(index) else { return Vec::new() };
         let priced = |adjustment, places: &[usize]| {
-            let (price, cost) = self.apply(places, usage).unzip();
+            let (price, cost) = self.terms().apply(places, usage).unzip();
             Priced { adjustment, price, cost }
         };
         let later = self.adjustments.iter().filter_map(|a| Some(priced(Some(a), a.prices.get(&index)?)));
@@ -62,7 +50,7 @@ impl RecordData {
 
     /// The prices that a call may have now, in the order of asking.
     pub fn candidates(&self, index: EventIndex) -> Vec<&AppliedPrice> {
-        let places = self.stored(index).map_or(&[][..], |stored| self.places(stored));
+        let places = self.stored(index).map_or(&[][..], |stored| self.terms().places(index, &stored.prices));
         places.iter().filter_map(|at| self.prices.get(*at)).map(|price| &**price).collect()
     }
 
@@ -97,23 +85,12 @@ impl RecordData {
             let (places, done) = self.before_run(stored, run);
             !done
                 && selection.takes(&stored.event)
-                && self
-                    .counted(stored)
-                    .is_some_and(|usage| !(selection.unpriced && self.apply(places, &usage).is_some()))
+                && self.terms().usage(stored.i, stored.event.usage).is_some_and(|usage| {
+                    !(selection.unpriced && self.terms().apply(places, &usage).is_some())
+                })
                 && !self.charges_like(places, &stored.event, book)
         };
         self.calls().iter().filter(wanted).map(|stored| stored.i).collect()
-    }
-
-    /// The counts of a call that hold; none if it was voided, for good.
-    fn counted(&self, stored: &StoredEvent) -> Option<Usage> {
-        match self.corrections.get(&stored.i) {
-            Some(correction) if correction.void.is_some() => None,
-            Some(correction) => {
-                Some(correction.amend.as_ref().map_or(stored.event.usage, |amend| amend.usage))
-            }
-            None => Some(stored.event.usage),
-        }
     }
 
     /// Whether a book charges as these prices do, whatever it is called.
@@ -176,9 +153,9 @@ impl RecordData {
         into: &mut FiguresBy,
     ) -> Result<(), Overflow> {
         for stored in self.calls().iter().filter(|stored| selection.takes(&stored.event)) {
-            let Some(usage) = self.counted(stored) else { continue };
+            let Some(usage) = self.terms().usage(stored.i, stored.event.usage) else { continue };
             let (before, changed) = self.before_run(stored, run);
-            let cost = |places: &[usize]| self.apply(places, &usage).map(|(_, cost)| cost);
+            let cost = |places: &[usize]| self.terms().apply(places, &usage).map(|(_, cost)| cost);
             let cost_before = cost(before);
             if selection.unpriced && cost_before.is_some() {
                 continue;
