@@ -5,8 +5,9 @@
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")/.."
 emulator=$PWD/target/emulator port=${AGENTLEDGER_EMULATOR_PORT:-4630}
-# The whole workspace is what is built, and a part of it run: of a part, the SDKs would be built again with other features.
-tests() { cargo nextest run --workspace --locked --features "$(<scripts/aws-features)" -j 2 "$@"; }
+# One set of packages for each command that builds for AWS: of another, the SDKs would be built again with other features.
+read -ra packages < scripts/aws-packages
+tests() { cargo nextest run "${packages[@]}" --locked --features "$(<scripts/aws-features)" -j 2 "$@"; }
 
 command -v cargo-nextest >/dev/null 2>&1 || cargo install --locked cargo-nextest
 

@@ -26,7 +26,8 @@ echo "both profiles came to the same totals"
 step "faults"
 # As it was built for the tests before: without tests, features of their dependencies are not on, and the SDKs are built
 # again.
-cargo build --quiet --locked --workspace --features "$(<scripts/aws-features)" --bin agentledger --test aws
+read -ra packages < scripts/aws-packages
+cargo build --quiet --locked "${packages[@]}" --features "$(<scripts/aws-features)" --bin agentledger --test aws
 export AGENTLEDGER_COMMAND=$PWD/target/debug/agentledger
 # The full 20,000 events, six minutes, are its default.
 scripts/aws-faults.sh 3000
