@@ -74,7 +74,7 @@ impl Cloud {
         }
         let parts = Parts { ledger: Arc::clone(&self.table), counters: Arc::clone(&self.metrics), books };
         // Who may reach the table needs nobody else's leave: IAM has given it.
-        Ok(Handlers::new(parts, SystemClock, &Access::open()))
+        Ok(Handlers::new(parts, SystemClock, &Access::open()).for_command())
     }
 }
 

@@ -96,9 +96,20 @@ pub(crate) fn read_pages<T: Paged>(
     params: &[(&'static str, String)],
     limit: usize,
 ) -> anyhow::Result<T> {
+    read_pages_of(PAGE, source, path, params, limit)
+}
+
+/// The same in pages of so many rows.
+pub(crate) fn read_pages_of<T: Paged>(
+    rows: usize,
+    source: &Source,
+    path: &str,
+    params: &[(&'static str, String)],
+    limit: usize,
+) -> anyhow::Result<T> {
     let page = |next: Option<String>, limit: usize| -> anyhow::Result<T> {
         let mut params = params.to_vec();
-        params.push(("limit", limit.min(PAGE).to_string()));
+        params.push(("limit", limit.min(rows).to_string()));
         params.extend(next.map(|next| ("next", next)));
         read(&source.get(path, &params)?)
     };

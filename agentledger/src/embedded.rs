@@ -38,7 +38,8 @@ impl Embedded {
         }
         // Who can open the files needs nobody's leave.
         let parts = Parts { ledger: Arc::clone(&ledger), counters: Arc::default(), books };
-        Ok(Self { handlers: Handlers::new(parts, SystemClock, &Access::open()), ledger, runtime, dir })
+        let handlers = Handlers::new(parts, SystemClock, &Access::open()).for_command();
+        Ok(Self { handlers, ledger, runtime, dir })
     }
 
     /// The ledger.

@@ -8,7 +8,7 @@ use aggregator::prices::Prices;
 use alerter::admin::Admin;
 use auth::{Access, Revocations};
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
-use edge::limits::Limit;
+use edge::limits::{Limit, MAX_REPORT_ROWS};
 use operate::redrive::Redriver;
 use operate::redrive::admin::Admin as Redrive;
 use query::Query;
@@ -76,6 +76,11 @@ impl<L: WholeLedger, M: Metrics, C: Clock + Clone> Handlers<L, M, C> {
     /// With limits that this host has beside the common ones, for `GET /v1/limits`.
     pub(crate) fn with_host_limits(self, limits: Vec<Limit>) -> Self {
         Self { query: self.query.with_host_limits(limits), ..self }
+    }
+
+    /// For a command in the same process, which reads a whole report at once.
+    pub(crate) fn for_command(self) -> Self {
+        Self { query: self.query.with_page_rows(MAX_REPORT_ROWS), ..self }
     }
 
     /// Answers a request.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use aws_lambda_events::encodings::Body;
+use edge::limits::{MAX_PAGE_ROWS, MAX_REPORT_ROWS};
 use http::Method;
 use jiff::SignedDuration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -99,6 +100,14 @@ impl Source {
             .parse_timestamp(date)
             .with_context(|| format!("{base} says that it is {date:?}"))?;
         Ok(Some(there.duration_since(before) - between))
+    }
+
+    /// The most rows of a report that it answers at once.
+    pub(crate) fn report_rows(&self) -> usize {
+        match self {
+            Self::Server { .. } => MAX_PAGE_ROWS,
+            Self::InProcess(_) => MAX_REPORT_ROWS,
+        }
     }
 
     /// A running server.

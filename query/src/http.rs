@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use auth::{Access, Caller, Role};
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
-use edge::limits::{Limit, LimitReport, MAX_AGENTS_ASKED};
+use edge::limits::{Limit, LimitReport, MAX_AGENTS_ASKED, MAX_PAGE_ROWS};
 use edge::{Code, Problem};
 use http::{Method, StatusCode};
 use serde::Serialize;
@@ -36,6 +36,7 @@ pub struct Query<L, C> {
     ledger: Arc<L>,
     clock: C,
     host_limits: Vec<Limit>,
+    page_rows: usize,
     access: Access,
 }
 
@@ -46,6 +47,7 @@ impl<L, C: Clone> Clone for Query<L, C> {
             clock: self.clock.clone(),
             access: self.access.clone(),
             host_limits: self.host_limits.clone(),
+            page_rows: self.page_rows,
         }
     }
 }
@@ -53,13 +55,19 @@ impl<L, C: Clone> Clone for Query<L, C> {
 impl<L: Ledger + DeliveryStore, C: Clock> Query<L, C> {
     /// Reads from `ledger`, for those whom `access` lets in.
     pub fn new(ledger: Arc<L>, clock: C, access: Access) -> Self {
-        Self { ledger, clock, access, host_limits: Vec::new() }
+        Self { ledger, clock, access, host_limits: Vec::new(), page_rows: MAX_PAGE_ROWS }
     }
 
     /// With limits that this host has beside the common ones, for `GET /v1/limits`.
     #[must_use]
     pub fn with_host_limits(self, host_limits: Vec<Limit>) -> Self {
         Self { host_limits, ..self }
+    }
+
+    /// With the most rows of a page of `GET /v1/spend`, where no network is between: each page is summed anew.
+    #[must_use]
+    pub fn with_page_rows(self, page_rows: usize) -> Self {
+        Self { page_rows, ..self }
     }
 
     /// Answers a request; a path that is not known is a 404.
@@ -129,7 +137,7 @@ impl<L: Ledger + DeliveryStore, C: Clock> Query<L, C> {
             from: instant(&params, "from", &zone)?,
             to: instant(&params, "to", &zone)?,
             zone,
-            limit: params.limit(page::DEFAULT_LIMIT)?,
+            limit: params.limit_up_to(page::DEFAULT_LIMIT, self.page_rows)?,
             next: params.one("next")?.map(str::to_owned),
         };
         json(&spend(&*self.ledger, &question, self.clock.now()).await?)

@@ -53,9 +53,14 @@ impl Params {
 
     /// Rows of a page.
     pub(crate) fn limit(&self, default: usize) -> Result<usize, QueryError> {
+        self.limit_up_to(default, MAX_PAGE_ROWS)
+    }
+
+    /// The same, up to another number than usual.
+    pub(crate) fn limit_up_to(&self, default: usize, most: usize) -> Result<usize, QueryError> {
         let limit = self.parsed("limit", |text| match text.parse() {
-            Ok(limit @ 1..=MAX_PAGE_ROWS) => Ok(limit),
-            _ => Err(format!("is {text:?}; give a whole number from 1 to {MAX_PAGE_ROWS}")),
+            Ok(limit) if (1..=most).contains(&limit) => Ok(limit),
+            _ => Err(format!("is {text:?}; give a whole number from 1 to {most}")),
         })?;
         Ok(limit.unwrap_or(default))
     }

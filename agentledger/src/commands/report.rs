@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use query::{SpendLine, SpendReport};
 
-use super::{cell, read_pages};
+use super::{cell, read_pages_of};
 use crate::cli::{ByArg, Format, ReportArgs};
 use crate::output::{Column, Grid, number, print, text};
 use crate::source::Source;
@@ -14,7 +14,7 @@ pub(crate) fn report(args: &ReportArgs) -> anyhow::Result<()> {
     let by = args.by.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
     let mut params = args.filter.params();
     params.push(("by", by));
-    let whole: SpendReport = read_pages(&source, "/v1/spend", &params, usize::MAX)?;
+    let whole: SpendReport = read_pages_of(source.report_rows(), &source, "/v1/spend", &params, usize::MAX)?;
     let json =
         if args.output.format == Format::Json { serde_json::to_string(&whole)? } else { String::new() };
     print(args.output.format, &spend_grid(args.by, args.output.format, &whole), &json)

@@ -42,7 +42,7 @@ impl Slot {
 pub(super) struct Sums {
     /// Where the sums of a row are.
     rows: BTreeMap<Slot, usize>,
-    sums: Vec<Totals>,
+    totals: Vec<Totals>,
     /// The row that was last added to by its name: calls of one conversation or task mostly come together.
     last: Option<(String, usize)>,
 }
@@ -54,7 +54,7 @@ impl Sums {
             return Ok(());
         }
         let at = self.row(slot)?;
-        Ok(self.sums[at].add(totals)?)
+        Ok(self.totals[at].add(totals)?)
     }
 
     /// Adds to the row of that name.
@@ -70,16 +70,16 @@ impl Sums {
                 at
             }
         };
-        Ok(self.sums[at].add(totals)?)
+        Ok(self.totals[at].add(totals)?)
     }
 
     fn row(&mut self, slot: Slot) -> Result<usize, QueryError> {
-        let at = *self.rows.entry(slot).or_insert(self.sums.len());
-        if at == self.sums.len() {
+        let at = *self.rows.entry(slot).or_insert(self.totals.len());
+        if at == self.totals.len() {
             if at == MAX_REPORT_ROWS {
                 return Err(QueryError::TooManyRows(MAX_REPORT_ROWS));
             }
-            self.sums.push(Totals::default());
+            self.totals.push(Totals::default());
         }
         Ok(at)
     }
@@ -90,8 +90,8 @@ impl Sums {
 
     /// The rows that are about something: what was voided leaves sums of nothing behind.
     pub(super) fn into_iter(self) -> impl Iterator<Item = (Slot, Totals)> {
-        let mut sums = self.sums;
-        let taken = self.rows.into_iter().map(move |(slot, at)| (slot, std::mem::take(&mut sums[at])));
+        let mut all = self.totals;
+        let taken = self.rows.into_iter().map(move |(slot, at)| (slot, std::mem::take(&mut all[at])));
         taken.filter(|(_, totals)| !totals.is_zero())
     }
 }
