@@ -54,20 +54,24 @@ pub(crate) async fn fold<L: RecordStore, F: Fold>(
     share: Share,
 ) -> Result<F, QueryError> {
     let mut sums = F::default();
-    let mut alone = share.alone;
+    // None to come: the reader adds up what is left.
+    let (mut alone, mut wanted) = (share.alone, share.workers);
     let mut workers: Option<Workers<F>> = None;
     let question = Arc::new(question);
     'all: for listing in listings {
         let mut pages = Pages::of(ledger, listing, share.page);
         while let Some(page) = pages.next_listed().await? {
-            if alone > 0 || share.workers < 2 {
+            if workers.is_none() && alone == 0 && wanted > 1 {
+                workers = Workers::begin(&question, wanted);
+                wanted = 0;
+            }
+            let Some(workers) = &workers else {
                 alone = alone.saturating_sub(1);
                 for record in &page {
                     sums.take(&question, record, listing.range)?;
                 }
                 continue;
-            }
-            let workers = workers.get_or_insert_with(|| Workers::begin(&question, share.workers));
+            };
             if !workers.give((page, listing.range)) {
                 // None is left: the first that failed says why.
                 break 'all;
@@ -88,17 +92,18 @@ struct Workers<F> {
 }
 
 impl<F: Fold> Workers<F> {
-    fn begin(question: &Arc<F::Question>, count: usize) -> Self {
+    /// Begins as many as the system gives; none if it gives none.
+    fn begin(question: &Arc<F::Question>, count: usize) -> Option<Self> {
         // One page waits for each: a page may have some megabytes.
         let (pages, taken) = sync_channel(count);
         let taken = Arc::new(Mutex::new(taken));
-        let threads = (0..count)
-            .map(|_| {
-                let (question, taken) = (Arc::clone(question), Arc::clone(&taken));
-                thread::spawn(move || work::<F>(&question, &taken))
-            })
-            .collect();
-        Self { pages, threads }
+        let one = |_| {
+            let (question, taken) = (Arc::clone(question), Arc::clone(&taken));
+            let thread = thread::Builder::new().name("report".to_owned());
+            thread.spawn(move || work::<F>(&question, &taken)).ok()
+        };
+        let threads: Vec<_> = (0..count).filter_map(one).collect();
+        (!threads.is_empty()).then_some(Self { pages, threads })
     }
 
     /// Hands a page to whoever is free first; false if none is there any more.
@@ -118,6 +123,7 @@ impl<F: Fold> Workers<F> {
 }
 
 fn work<F: Fold>(question: &F::Question, taken: &Mutex<Receiver<Page>>) -> Result<F, QueryError> {
+    step_back();
     let mut sums = F::default();
     loop {
         // Released before the page is added up.
@@ -126,5 +132,14 @@ fn work<F: Fold>(question: &F::Question, taken: &Mutex<Receiver<Page>>) -> Resul
         for record in &page {
             sums.take(question, record, range)?;
         }
+    }
+}
+
+/// Lets whatever else the process does go first: intake does not wait for a report.
+fn step_back() {
+    // On Linux it is the thread's own; elsewhere it would be the whole process's.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, 10) {
+        tracing::debug!(%error, "a reader of records keeps the priority of others");
     }
 }
