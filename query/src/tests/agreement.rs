@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use shared::event::{Amend, TaskOutcome, TaskResult, UsageEvent};
 use shared::hash::ContentHash;
 use shared::id::{EventId, OwnId, RecordKey, TaskId};
-use shared::record::{Content, Record, RecordData};
+use shared::record::{Content, Listed, Record, RecordData};
 use shared::usage::{Bucket, Usage};
 use shared::window::Zone;
 
@@ -137,6 +137,21 @@ proptest! {
         let best = now(spend_from(&ledger, &request, clock, Source::Best)).unwrap();
         let scanned = now(spend_from(&ledger, &request, clock, Source::Records)).unwrap();
         prop_assert_eq!(best, scanned);
+    }
+
+    #[test]
+    fn a_record_says_the_same_read_or_not(records in records()) {
+        for mut record in records {
+            if let Content::Usage(calls) = &mut record.data.content {
+                calls[0].event.reported_cost_usd = Some("0.5".parse().unwrap());
+            }
+            let data = serde_json::to_string(&record.data).unwrap();
+            let read = Listed::of(record.clone()).unwrap();
+            let text = Listed::text(record.agent, record.key, read.latest, data);
+            let (read, text) = (read.brief().unwrap(), text.brief().unwrap());
+            prop_assert!(read.calls().eq(text.calls()));
+            prop_assert!(read.tasks().eq(text.tasks()));
+        }
     }
 
     #[test]
